@@ -1,0 +1,97 @@
+# From a fresh clone: `make run` serves the site, `make test` tests it. `make help` lists the rest.
+
+PORT ?= 8000
+UV ?= uv
+BIN := .venv/bin
+TEMPLATES = $(shell find templates -name '*.html')
+PYTEST = $(BIN)/pytest --numprocesses 3 --dist worksteal
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.12
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# $(call need,test,packages,sentence): install what is missing where we may, else say what to do.
+need = { $(1); } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(2) \
+	&& { $(1); } >/dev/null; } || { echo "$(3)" >&2; exit 1; }
+
+.DELETE_ON_ERROR:
+.PHONY: help run test test-postgres bench lint format lock clean browser postgres always
+
+help:
+	@echo "make run            serve http://127.0.0.1:$(PORT)/ (PORT=8001 changes it)"
+	@echo "make test           run all tests, in a real browser too"
+	@echo "make test-postgres  run all tests on a throw-away PostgreSQL"
+	@echo "make bench          measure votes and results on a throw-away PostgreSQL"
+	@echo "make lint, format   find, or mend, faults of style"
+	@echo "make lock           pin the newest packages that requirements*.in allow"
+	@echo "make clean          delete what these commands made, db.sqlite3 excepted"
+
+# DEBUG, unless the environment or .env says otherwise.
+ifeq ($(shell grep -sE '^(export )?DEBUG=' .env),)
+run db.sqlite3: export DEBUG ?= True
+endif
+# A database named by DATABASE_URL is migrated, but gets no demo: it may hold somebody's own polls.
+run: .venv/installed $(if $(DATABASE_URL),,db.sqlite3)
+	$(BIN)/python manage.py migrate --noinput
+	$(BIN)/python manage.py runserver $(PORT)
+
+# Other commands of Django's leave a file without tables behind, of one page: that is made anew.
+db.sqlite3: $(if $(shell find db.sqlite3 -size +4k 2>/dev/null),,always) | .venv/installed
+	DATABASE_URL= $(BIN)/python manage.py migrate --noinput --verbosity 0
+	DATABASE_URL= $(BIN)/python manage.py loaddata demo
+
+test: .venv/installed-dev browser
+	$(PYTEST)
+
+test-postgres: .venv/installed-dev browser postgres
+	pg_virtualenv -o fsync=off sh -c \
+		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/$$PGDATABASE $(PYTEST)'
+
+# Two to three minutes. BALLOTS=10000000 fills the largest poll further, and takes longer.
+bench: .venv/installed-dev postgres
+	pg_virtualenv -o fsync=off sh -c 'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/$$PGDATABASE \
+		$(BIN)/python -W ignore -m bench.votes'
+
+postgres:
+	@$(call need,command -v pg_virtualenv && ls /usr/lib/postgresql/*/bin/initdb,postgresql \
+		postgresql-common,Install PostgreSQL and its pg_virtualenv (Debian: postgresql and \
+		postgresql-common) or give a server of your own: DATABASE_URL=postgres://… make test)
+
+browser:
+	@$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome \
+		,chromium fonts-liberation,Install Chromium or Chrome: the browser tests need it.)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djade --check $(TEMPLATES)
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djade $(TEMPLATES)
+
+lock:
+	@command -v $(UV) >/dev/null || { echo "Install uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	$(LOCK) --upgrade requirements.in --output-file requirements.txt
+	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv staticfiles test-results .pytest_cache .ruff_cache .coverage db.sqlite3.test*
+
+# Stamps: touched after success only, and older than a changed lock.
+.venv/made:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12; do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
+		&& exec $$python -m venv --clear .venv; \
+	done; \
+	echo "Pollstr needs Python 3.12 or newer, and none was found. Install one, or name" \
+		"it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1
+	@touch $@
+
+.venv/installed: requirements.txt .venv/made
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,37 @@
+from types import SimpleNamespace
+
+import pytest
+
+from two_factor.mixins import set_verified
+from two_factor.tests.factories import TwoFactorFactory, UserFactory
+
+
+@pytest.fixture
+def user(db):
+    return UserFactory(username="ada")
+
+
+@pytest.fixture
+def signed_in(client, user):
+    """A browser in which ``user`` is signed in, but has proven no phone."""
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def two_factor(user):
+    return TwoFactorFactory(user=user, number="+12025550123")
+
+
+@pytest.fixture
+def verified(signed_in, two_factor):
+    """A browser in which ``user`` has proven +1 202 555 0123."""
+    verify(signed_in, two_factor)
+    return signed_in
+
+
+def verify(client, two_factor):
+    """Put the flag into the client's session, as a right code does."""
+    session = client.session
+    set_verified(SimpleNamespace(session=session), two_factor)
+    session.save()

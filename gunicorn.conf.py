@@ -1,0 +1,19 @@
+"""How gunicorn serves Pollstr. It takes PORT and WEB_CONCURRENCY from the environment itself."""
+
+# A thread that waits for Vonage, at most VONAGE_TIMEOUT seconds, keeps nobody else waiting.
+worker_class = "gthread"
+# Each thread keeps a database connection: two workers stay below the 20 of a small PostgreSQL.
+threads = 8
+
+# Seconds. Heroku's router drops an idle connection after 90, so ours must live longer; it gives
+# up on an answer after 30, and so many after SIGTERM it kills.
+keepalive = 95
+timeout = 20
+graceful_timeout = 20
+
+# Whether X-Forwarded-Proto is believed is for TRUSTED_PROXIES to say, not for gunicorn.
+forwarded_allow_ips = ""
+# Nothing uses it, and it would write into the home directory.
+control_socket_disable = True
+# There is no access log: it would keep who voted when, by address. Routers log requests anyway.
+accesslog = None

@@ -1,0 +1,118 @@
+"""Counting: one function feeds the page, the exports, the admin and the frozen snapshot.
+
+The rows of ballots and votes are the only truth; there is no counter to keep in step. What counting
+costs grows with the ballots, so a count that is not cheap is shared for a while, and the last one
+is frozen.
+"""
+
+import hashlib
+import json
+import secrets
+import time
+
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Count, Subquery
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from .models import Ballot, Poll, Snapshot
+
+# Seconds. A count this quick is made anew for every reader; a slower one is shared for as long
+# as keeps counting below this share of one processor.
+CHEAP = 0.005
+MOST_OF_A_PROCESSOR = 0.05
+# How long a count may serve while another is made, should that one fail.
+LONGEST_SHARED = 3600
+
+
+def count(poll: Poll) -> dict:
+    """Count the rows: ``voters``, ``choices`` with ``id``, ``text``, ``votes``; ``counted_at``."""
+    at = timezone.now()
+    ballots = Ballot.objects.filter(poll=poll.pk).values("poll").annotate(number=Count("pk"))
+    # In one statement: between two, somebody might vote, and more votes than voters be told.
+    choices = poll.choices.annotate(votes=Count("vote"), voters=Subquery(ballots.values("number")))
+    # Named here, for a grouped query leaves Meta.ordering out.
+    rows = list(choices.order_by("position", "pk").values("id", "text", "votes", "voters"))
+    voters = [row.pop("voters") or 0 for row in rows]
+    return {
+        "voters": max(voters, default=0),
+        "choices": rows,
+        "counted_at": at.isoformat(timespec="seconds"),
+    }
+
+
+def tally(poll: Poll) -> dict:
+    """Return the count, its choices with ``share`` (a fraction of the voters) and ``percent``."""
+    frozen = snapshot(poll) if poll.is_closed else None
+    counted = json.loads(frozen.body)["count"] if frozen else recent(poll)
+    voters = counted["voters"]
+    for choice in counted["choices"]:
+        choice["share"] = round(choice["votes"] / voters, 4) if voters else 0
+        choice["percent"] = round(100 * choice["votes"] / voters, 1) if voters else 0
+    return counted
+
+
+def recent(poll: Poll) -> dict:
+    """Return a count that is fresh, or, where counting is dear, as fresh as is affordable.
+
+    Of many readers at once one counts, the others get the last count meanwhile.
+    """
+    key, lock = f"tally-{poll.pk}", f"tally-{poll.pk}-lock"
+    shared = cache.get(key)
+    if shared and time.time() < shared["fresh_until"]:
+        return shared["count"]
+    if shared and not cache.add(lock, True, 30):
+        return shared["count"]
+    began = time.perf_counter()
+    counted = count(poll)
+    cost = time.perf_counter() - began
+    if cost > CHEAP:
+        fresh_until = time.time() + cost / MOST_OF_A_PROCESSOR
+        cache.set(key, {"count": counted, "fresh_until": fresh_until}, LONGEST_SHARED)
+    elif shared:
+        cache.delete(key)
+    cache.delete(lock)
+    return counted
+
+
+def votes_by_hour(poll: Poll) -> list[dict]:
+    """Return the latest two days in which somebody voted, as ``hour`` and ``voters``."""
+    by_hour = poll.ballots.annotate(hour=TruncHour("cast_at")).values("hour")
+    counted = by_hour.annotate(voters=Count("pk")).order_by("-hour")[:48]
+    return cache.get_or_set(f"hours-{poll.pk}", lambda: list(counted), 60)
+
+
+def snapshot(poll: Poll) -> Snapshot | None:
+    """Return the frozen count of a closed poll, making it at the first request after the close.
+
+    Locking the poll waits for votes that were cast before the close and are not committed yet.
+    None while the database's clock, which judges votes, has not reached the close.
+    """
+    frozen = Snapshot.objects.filter(poll=poll).first()
+    if frozen:
+        return frozen
+    with transaction.atomic():
+        poll = Poll.objects.closed().select_for_update().filter(pk=poll.pk).first()
+        if poll is None:
+            return None
+        body = canonical(
+            {
+                "poll": poll.pk,
+                "question": poll.question,
+                "opens_at": poll.opens_at.isoformat(),
+                "closes_at": poll.closes_at.isoformat(),
+                "min_choices": poll.min_choices,
+                "max_choices": poll.max_choices,
+                "count": count(poll),
+                # Without it whoever may not see the results could try which count has this SHA-256.
+                "salt": secrets.token_hex(16),
+            }
+        )
+        defaults = {"body": body, "sha256": hashlib.sha256(body.encode()).hexdigest()}
+        return Snapshot.objects.get_or_create(poll=poll, defaults=defaults)[0]
+
+
+def canonical(value: dict) -> str:
+    """Write JSON in the one way that anybody can write again: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

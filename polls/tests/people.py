@@ -1,0 +1,39 @@
+"""Browsers of those who may look at a poll, by what they have done there."""
+
+from django.test import Client
+
+from conftest import verify
+from polls.models import Ballot
+from two_factor.tests.factories import TwoFactorFactory
+
+
+def anonymous(poll):
+    return Client()
+
+
+def signed_in(poll):
+    client = Client()
+    client.force_login(TwoFactorFactory().user)
+    return client
+
+
+def verified(poll, **user):
+    client, two_factor = Client(), TwoFactorFactory(**user)
+    client.force_login(two_factor.user)
+    verify(client, two_factor)
+    client.number = str(two_factor.number)
+    return client
+
+
+def voter(poll):
+    client = verified(poll)
+    Ballot.objects.cast(poll, client.number, [poll.choices.first().pk])
+    return client
+
+
+def author(poll):
+    return verified(poll, user=poll.author)
+
+
+def staff(poll):
+    return verified(poll, user__is_staff=True, user__is_superuser=True)

@@ -1,0 +1,323 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from polls.models import Ballot, Change, Poll
+from polls.tally import snapshot, tally
+
+from .factories import PollFactory
+
+pytestmark = pytest.mark.django_db
+ADA = "+12025550123"
+POLLS = reverse("admin:polls_poll_changelist")
+ADD = reverse("admin:polls_poll_add")
+
+
+@pytest.fixture
+def staff(user):
+    user.is_staff = user.is_superuser = True
+    user.save()
+    return user
+
+
+def form(*choices, kept=(), **fields):
+    """Return what the admin's page for a poll sends; ``kept`` are choices it had already."""
+    data = {
+        "question": "Tea or coffee?",
+        "description": "",
+        "opens_at_0": "2026-01-01",
+        "opens_at_1": "09:00:00",
+        "closes_at_0": "",
+        "closes_at_1": "",
+        "min_choices": "1",
+        "max_choices": "1",
+        "results_for": "verified",
+        "may_change": "on",
+        "choices-TOTAL_FORMS": len(kept) + len(choices),
+        "choices-INITIAL_FORMS": len(kept),
+    }
+    for n, choice in enumerate(kept):
+        data |= {f"choices-{n}-id": choice.pk, f"choices-{n}-poll": choice.poll_id}
+    for n, text in enumerate([*(choice.text for choice in kept), *choices]):
+        data |= {f"choices-{n}-text": text, f"choices-{n}-position": n if text else 0}
+    return data | fields
+
+
+def change(poll):
+    return reverse("admin:polls_poll_change", args=[poll.pk])
+
+
+@pytest.mark.parametrize("url", [reverse("admin:index"), POLLS, ADD])
+def test_the_anonymous_sign_in_first(client, url):
+    response = client.get(url, follow=True)
+    assert response.redirect_chain[-1] == (f"/login/?next={url}", 302)
+    assert "<title>Sign in · Pollstr</title>" in response.text
+
+
+@pytest.mark.parametrize("url", [reverse("admin:index"), POLLS, ADD])
+def test_staff_prove_their_phone_first(signed_in, staff, url):
+    response = signed_in.get(url, follow=True)
+    assert response.redirect_chain[-1][0] == f"/2fa/?next={url.replace('/', '%2F')}"
+    assert "<title>Prove your phone · Pollstr</title>" in response.text
+
+
+def test_the_admins_own_login_page_knows_no_shorter_way(signed_in, staff):
+    data = {"username": "ada", "password": "correct horse battery"}
+    for response in [
+        signed_in.get("/admin/login/"),
+        signed_in.post("/admin/login/", data),
+    ]:
+        assert response.status_code == 302
+        assert response["Location"] == "/2fa/?next=%2Fadmin%2F"
+
+
+def test_the_admins_own_login_page_signs_nobody_in(client, staff):
+    data = {"username": "ada", "password": "correct horse battery"}
+    response = client.post("/admin/login/", data)
+    assert response["Location"] == "/login/?next=/admin/"
+    assert "sessionid" not in response.cookies
+
+
+def test_staff_without_proof_make_no_poll(signed_in, staff):
+    signed_in.post(ADD, form("Tea", "Coffee"))
+    assert not Poll.objects.exists()
+
+
+@pytest.mark.parametrize("url", [reverse("admin:index"), POLLS, ADD])
+def test_others_get_a_403_in_the_sites_look(verified, url):
+    response = verified.get(url, follow=True)
+    assert response.status_code == 403
+    assert "<title>This page is not for you · Pollstr</title>" in response.text
+
+
+def test_verified_staff_enter(verified, staff):
+    assert verified.get(reverse("admin:index")).status_code == 200
+    assert verified.get("/admin/login/")["Location"] == "/admin/"
+
+
+def test_a_poll_and_its_choices_are_made_on_one_page(verified, staff):
+    response = verified.post(ADD, form("Tea", "Coffee", "Water"))
+    assert response.status_code == 302
+    poll = Poll.objects.get()
+    assert poll.question == "Tea or coffee?"
+    assert [choice.text for choice in poll.choices.all()] == ["Tea", "Coffee", "Water"]
+
+
+@pytest.mark.parametrize("choices", [[], ["Tea"], ["Tea", ""]])
+def test_a_poll_needs_two_choices(verified, staff, choices):
+    response = verified.post(ADD, form(*choices))
+    assert response.status_code == 200
+    assert "A poll needs at least two choices." in response.text
+    assert not Poll.objects.exists()
+
+
+def test_a_poll_takes_no_choice_twice(verified, staff):
+    response = verified.post(ADD, form("Tea", "Coffee", "Tea"))
+    assert response.status_code == 200
+    assert "Please correct the duplicate data" in response.text
+    assert not Poll.objects.exists()
+
+
+def test_a_poll_closes_after_it_opens(verified, staff):
+    early = {"closes_at_0": "2026-01-01", "closes_at_1": "08:00:00"}
+    response = verified.post(ADD, form("Tea", "Coffee", **early))
+    assert "A poll must close after it opens." in response.text
+    assert not Poll.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"question": ""},
+        {"question": "x" * 201},
+        {"question": "\0"},
+        {"choices-0-text": "x" * 201},
+        {"choices-0-text": "\0"},
+        {"choices-0-text": "  "},
+        {"choices-0-position": "99999999999999999999999"},
+        {"opens_at_0": "junk"},
+    ],
+    ids=str,
+)
+def test_bad_input_is_said_and_nothing_saved(verified, staff, fields):
+    response = verified.post(ADD, form("Tea", "Coffee", **fields))
+    assert response.status_code == 200
+    assert "Please correct the error" in response.text
+    assert not Poll.objects.exists()
+
+
+def test_before_the_first_vote_all_may_change(verified, staff):
+    poll = PollFactory()
+    kept = list(poll.choices.all())
+    kept[0].text = "Yes!"
+    verified.post(change(poll), form("Maybe", kept=kept, question="Really?"))
+    poll.refresh_from_db()
+    assert poll.question == "Really?"
+    assert [choice.text for choice in poll.choices.all()] == ["Yes!", "No", "Maybe"]
+
+
+def test_a_poll_keeps_two_choices(verified, staff):
+    poll = PollFactory()
+    response = verified.post(
+        change(poll), form(kept=poll.choices.all(), **{"choices-0-DELETE": "on"})
+    )
+    assert "A poll needs at least two choices." in response.text
+    assert poll.choices.count() == 2
+
+
+@pytest.fixture
+def voted():
+    poll = PollFactory(question="Tea?", choices=["Yes", "No"])
+    Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
+    return poll
+
+
+def test_after_the_first_vote_the_wording_cannot_be_edited(verified, staff, voted):
+    text = verified.get(change(voted)).text
+    assert '<div class="readonly">Tea?</div>' in text
+    for name in ["question", "opens_at_0", "choices-0-text", "choices-0-DELETE"]:
+        assert f'name="{name}"' not in text
+    assert 'name="closes_at_0"' in text
+
+
+def test_after_the_first_vote_a_forged_form_changes_no_wording(verified, staff, voted):
+    kept = list(voted.choices.all())
+    kept[0].text = "Never"
+    forged = form("Maybe", kept=kept, question="Coffee?", **{"choices-1-DELETE": "on"})
+    verified.post(change(voted), forged)
+    voted.refresh_from_db()
+    assert voted.question == "Tea?"
+    assert [choice.text for choice in voted.choices.all()] == ["Yes", "No"]
+
+
+def test_after_the_first_vote_the_end_can_be_set(verified, staff, voted):
+    end = {"closes_at_0": "2126-01-01", "closes_at_1": "18:00:00"}
+    response = verified.post(change(voted), form(kept=voted.choices.all(), **end))
+    assert response.status_code == 302
+    voted.refresh_from_db()
+    assert voted.closes_at.year == 2126
+
+
+@pytest.mark.parametrize("answer", [{}, {"post": "yes"}])
+def test_a_poll_with_votes_cannot_be_deleted(verified, staff, voted, answer):
+    response = verified.post(reverse("admin:polls_poll_delete", args=[voted.pk]), answer)
+    assert response.status_code in {200, 403}
+    assert tally(voted)["voters"] == 1
+
+
+def test_a_poll_with_votes_cannot_be_deleted_from_the_list(verified, staff, voted):
+    action = {"action": "delete_selected", "_selected_action": voted.pk, "post": "yes"}
+    response = verified.post(POLLS, action)
+    assert response.status_code == 200
+    assert Poll.objects.get() == voted
+
+
+def test_a_poll_without_votes_can_be_deleted(verified, staff):
+    verified.post(reverse("admin:polls_poll_delete", args=[PollFactory().pk]), {"post": "yes"})
+    assert not Poll.objects.exists()
+
+
+def test_the_list_counts_the_votes(verified, staff, voted):
+    Ballot.objects.cast(voted, "+12025550124", [voted.choices.first().pk])
+    assert '<td class="field-votes">2</td>' in verified.get(POLLS).text
+
+
+def test_the_lists_queries_do_not_grow(verified, staff, django_assert_num_queries):
+    for polls in [1, 3]:
+        for poll in PollFactory.create_batch(polls):
+            Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
+        # Session, user with second factor; two counts, the dates' bounds and years, the list.
+        with django_assert_num_queries(7):
+            verified.get(POLLS)
+
+
+def end(at):
+    return {"closes_at_0": f"{at:%Y-%m-%d}", "closes_at_1": f"{at:%H:%M:%S}"}
+
+
+def told(poll):
+    return [(change.what, change.voters) for change in Change.objects.filter(poll=poll)]
+
+
+def test_a_change_before_the_first_vote_is_not_told(verified, staff):
+    poll = PollFactory()
+    verified.post(change(poll), form(kept=poll.choices.all(), question="Really?"))
+    assert told(poll) == []
+
+
+def test_a_change_after_the_first_vote_is_told_with_the_voters_at_the_time(verified, staff, voted):
+    fields = end(datetime(2126, 1, 2, 18, tzinfo=UTC)) | {"results_for": "everyone"}
+    verified.post(change(voted), form(kept=voted.choices.all(), **fields))
+    Ballot.objects.cast(voted, "+12025550124", [voted.choices.first().pk])
+    fields["results_for"] = "author"
+    verified.post(change(voted), form(kept=voted.choices.all(), **fields))
+    everyone, author = "everyone, at any time", "only me"
+    assert told(voted) == [
+        (
+            "Closes: “none” became “2 January 2126, 18:00 UTC”; "
+            f"Results are for: “whoever proved a phone, at any time” became “{everyone}”",
+            1,
+        ),
+        (f"Results are for: “{everyone}” became “{author}”", 2),
+    ]
+
+
+def test_saving_without_a_change_tells_nothing(verified, staff, voted):
+    verified.post(change(voted), form(kept=voted.choices.all()))
+    assert told(voted) == []
+
+
+def test_after_the_first_vote_an_end_in_the_past_means_now(verified, staff, voted):
+    before = timezone.now()
+    yesterday = before - timedelta(days=1)
+    verified.post(change(voted), form(kept=voted.choices.all(), **end(yesterday)))
+    voted.refresh_from_db()
+    assert before <= voted.closes_at <= timezone.now()
+
+
+def test_before_the_first_vote_a_poll_may_have_ended(verified, staff):
+    poll, ended = PollFactory(), datetime(2026, 1, 2, tzinfo=UTC)
+    verified.post(change(poll), form(kept=poll.choices.all(), **end(ended)))
+    poll.refresh_from_db()
+    assert poll.closes_at == ended
+
+
+def test_after_the_first_vote_the_rules_of_the_ballot_stay(verified, staff, voted):
+    forged = {"may_change": "", "max_choices": "2"}
+    verified.post(change(voted), form(kept=voted.choices.all(), **forged))
+    voted.refresh_from_db()
+    assert (voted.may_change, voted.max_choices) == (True, 1)
+
+
+@pytest.mark.parametrize("votes", [0, 1])
+def test_what_is_frozen_stays_closed_and_as_it_was(verified, staff, votes):
+    poll = PollFactory(question="Tea?")
+    for n in range(votes):
+        Ballot.objects.cast(poll, f"+1202555000{n}", [poll.choices.first().pk])
+    poll.closes_at = timezone.now() - timedelta(seconds=1)
+    poll.save(update_fields=["closes_at"])
+    frozen = snapshot(poll)
+    later = end(timezone.now() + timedelta(days=1))
+    verified.post(change(poll), form("Maybe", kept=poll.choices.all(), question="New?", **later))
+    poll.refresh_from_db()
+    assert (poll.question, poll.is_closed, poll.choices.count()) == ("Tea?", True, 2)
+    assert snapshot(poll) == frozen
+
+
+def test_whoever_makes_a_poll_is_its_author(verified, staff):
+    verified.post(ADD, form("Tea", "Coffee"))
+    assert Poll.objects.get().author == staff
+
+
+@pytest.mark.parametrize("fields", [{"min_choices": "0"}, {"min_choices": "2"}])
+def test_a_poll_asks_for_one_answer_at_least_and_no_more_than_the_most(verified, staff, fields):
+    response = verified.post(ADD, form("Tea", "Coffee", **fields))
+    assert "Ask for one answer at least" in response.text
+    assert not Poll.objects.exists()
+
+
+def test_a_closing_time_may_be_set_when_the_poll_is_made(verified, staff):
+    verified.post(ADD, form("Tea", "Coffee", **end(datetime(2126, 1, 2, tzinfo=UTC))))
+    assert Poll.objects.get().closes_at.year == 2126

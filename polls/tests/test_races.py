@@ -1,0 +1,123 @@
+"""Votes at the same moment, each from a thread with a connection of its own."""
+
+import json
+import time
+from datetime import timedelta
+from itertools import count
+from threading import Event
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from polls.models import Ballot, Poll, Refusal, Vote, VotingClosed, voter_mark
+from polls.tally import snapshot, tally
+from two_factor.tests.parallel import in_parallel
+
+from .factories import PollFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ADA = "+12025550123"
+
+
+def test_50_votes_at_once_with_one_number_count_once():
+    poll = PollFactory()
+    picks = iter([choice.pk for choice in poll.choices.all()] * 25)
+    cast = in_parallel(50, lambda: Ballot.objects.cast(poll, ADA, [next(picks)]).revision)
+    assert sorted(cast) == list(range(1, 51))
+    assert Ballot.objects.get().revision == 50
+    assert Ballot.objects.count() == Vote.objects.count() == 1
+    assert tally(poll)["voters"] == 1
+
+
+def test_500_voters_at_once_are_all_counted():
+    poll = PollFactory()
+    yes, no = poll.choices.all()
+    voters = iter([(n, yes.pk if n % 4 else no.pk) for n in range(500)])
+
+    def cast():
+        n, choice = next(voters)
+        return Ballot.objects.cast(poll, f"+1202555{n:04}", [choice]).revision
+
+    assert in_parallel(500, cast) == [1] * 500
+    assert [choice["votes"] for choice in tally(poll)["choices"]] == [375, 125]
+    assert tally(poll)["voters"] == 500
+
+
+def test_a_vote_that_races_the_close_falls_on_one_side_of_it():
+    poll = PollFactory()
+    choice = poll.choices.first().pk
+    turns = count()
+
+    def cast_or_close():
+        n = next(turns)
+        if n == 100:
+            Poll.objects.update(closes_at=timezone.now())
+            return "closed"
+        if n > 100:
+            snapshot(Poll.objects.get())
+        number = f"+1202555{n:04}"
+        try:
+            Ballot.objects.cast(poll, number, [choice])
+        except VotingClosed:
+            return None
+        return voter_mark(poll.pk, number)
+
+    answers = in_parallel(300, cast_or_close)
+    counted = {answer for answer in answers if answer not in {"closed", None}}
+    assert not [answer for answer in answers if isinstance(answer, Exception)]
+    assert counted == set(Ballot.objects.values_list("mark", flat=True))
+    assert json.loads(snapshot(Poll.objects.get()).body)["count"]["voters"] == len(counted)
+    assert 0 < len(counted) < 299
+
+
+def test_a_vote_that_waited_past_the_close_is_late():
+    poll = PollFactory(closes_at=timezone.now() + timedelta(seconds=0.4))
+    choice = poll.choices.first().pk
+    turns, locked = iter(["freeze", "vote"]), Event()
+
+    def freeze_or_vote():
+        if next(turns) == "vote":
+            assert locked.wait(10)
+            return Ballot.objects.cast(poll, ADA, [choice])
+        with transaction.atomic():
+            Poll.objects.select_for_update().get()
+            locked.set()
+            time.sleep(0.6)
+        return None
+
+    answers = in_parallel(2, freeze_or_vote)
+    assert {type(answer) for answer in answers} == {VotingClosed, type(None)}
+    assert not Ballot.objects.exists()
+
+
+def test_changes_that_race_leave_the_votes_of_one_ballot():
+    """Of several answers, too: never some of one vote and some of another."""
+    poll = PollFactory(min_choices=2, max_choices=2, choices=["A", "B", "C", "D"])
+    a, b, c, d = (choice.pk for choice in poll.choices.all())
+    picks = iter([[a, b], [c, d]] * 25)
+    cast = in_parallel(50, lambda: Ballot.objects.cast(poll, ADA, next(picks)).revision)
+    assert sorted(cast) == list(range(1, 51))
+    assert set(Vote.objects.values_list("choice", flat=True)) in [{a, b}, {c, d}]
+
+
+def test_refusals_at_once_are_all_counted():
+    poll = PollFactory()
+    in_parallel(50, lambda: Refusal.note(poll, Refusal.Reason.LATE))
+    assert Refusal.objects.get().count == 50
+
+
+def test_50_clicks_at_once_are_all_answered_and_count_once(verified):
+    poll = PollFactory()
+    picks = iter([choice.pk for choice in poll.choices.all()] * 25)
+
+    def click():
+        browser = Client()
+        browser.cookies = verified.cookies
+        response = browser.post(reverse("polls:vote", args=[poll.pk]), {"choice": next(picks)})
+        return response.status_code
+
+    assert in_parallel(50, click) == [302] * 50
+    assert Ballot.objects.count() == Vote.objects.count() == 1

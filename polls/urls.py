@@ -1,0 +1,15 @@
+from django.urls import path
+
+from . import results, views
+
+app_name = "polls"
+urlpatterns = [
+    path("", views.PollListView.as_view(), name="list"),
+    path("<int:pk>/", views.BallotView.as_view(), name="ballot"),
+    path("<int:pk>/vote/", views.VoteView.as_view(), name="vote"),
+    path("<int:pk>/results/", results.ResultsView.as_view(), name="results"),
+    path("<int:pk>/results.json", results.ResultsJsonView.as_view(), name="results_json"),
+    path("<int:pk>/results.csv", results.ResultsCsvView.as_view(), name="results_csv"),
+    path("<int:pk>/integrity/", results.IntegrityView.as_view(), name="integrity"),
+    path("<int:pk>/snapshot.json", results.SnapshotView.as_view(), name="snapshot"),
+]

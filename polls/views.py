@@ -1,0 +1,159 @@
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db import IntegrityError
+from django.http import Http404
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.views.generic import DetailView, FormView, ListView, TemplateView
+from django.views.generic.detail import SingleObjectMixin
+
+from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
+
+from .forms import BallotForm
+from .models import AlreadyVoted, Ballot, Poll, Refusal, VotingClosed
+from .receipts import read_receipt, receipt_for
+
+ALREADY_VOTED = "You have voted. In this poll a vote cannot be changed, so the first one stays."
+
+
+class PollListView(ListView):
+    """The polls of one kind, newest first; whoever picks a choice is led to its ballot."""
+
+    template_name = "polls/list.html"
+    context_object_name = "polls"
+    paginate_by = 20
+    kinds = {"open": "Open now", "upcoming": "Coming up", "closed": "Closed"}
+
+    @property
+    def kind(self):
+        asked = self.request.GET.get("show")
+        return asked if asked in self.kinds else "open"
+
+    @property
+    def words(self):
+        # PostgreSQL takes no NUL in a text.
+        return self.request.GET.get("q", "").replace("\0", "").strip()[:100]
+
+    def get_queryset(self):
+        polls = getattr(Poll.objects, self.kind)()
+        if self.words:
+            polls = polls.search(self.words)
+        return polls.newest_first().prefetch_related("choices")
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(
+            kind=self.kind, kinds=self.kinds, words=self.words, **kwargs
+        )
+
+
+class PollMixin(TwoFactorMixin, SingleObjectMixin):
+    """A page about one poll, for whoever has proven a phone number."""
+
+    queryset = Poll.objects.prefetch_related("choices")
+
+    def get_context_data(self, **kwargs):
+        is_final = self.own_ballot is not None and not self.object.may_change
+        return super().get_context_data(is_final=is_final, **kwargs)
+
+    @cached_property
+    def own_ballot(self):
+        """This voter's ballot, if the phone is proven and has voted here."""
+        if not is_verified(self.request):
+            return None
+        return self.object.ballot_of(str(self.request.user.two_factor.number))
+
+    def own_choices(self):
+        """Return the ids of the choices on this voter's ballot; none before the first vote."""
+        if self.own_ballot is None:
+            return []
+        return list(self.own_ballot.votes.values_list("choice_id", flat=True))
+
+
+class BallotView(PollMixin, DetailView):
+    template_name = "polls/ballot.html"
+
+    def get_context_data(self, **kwargs):
+        own_choices = self.own_choices()
+        # What was picked before signing in comes back in the address.
+        picked = self.request.GET.getlist("choice") or own_choices
+        form = BallotForm(self.object, initial={"choice": picked})
+        return super().get_context_data(
+            form=form, has_voted=bool(own_choices), own_choices=own_choices, **kwargs
+        )
+
+
+class VoteView(PollMixin, FormView):
+    http_method_names = ["post"]
+    template_name = "polls/ballot.html"
+    form_class = BallotForm
+
+    def get_return_url(self):
+        picked = urlencode({"choice": self.request.POST.getlist("choice")}, doseq=True)
+        ballot = reverse("polls:ballot", kwargs=self.kwargs)
+        url = f"{ballot}?{picked}"
+        return url if picked and len(url) <= LONGEST_NEXT else ballot
+
+    def post(self, request, *args, **kwargs):
+        self.object = self.get_object()
+        return super().post(request, *args, **kwargs)
+
+    def get_form_kwargs(self):
+        return {"poll": self.object} | super().get_form_kwargs()
+
+    def form_valid(self, form):
+        number = str(self.request.user.two_factor.number)
+        try:
+            ballot = Ballot.objects.cast(self.object, number, form.cleaned_data["choice"])
+        except AlreadyVoted:
+            return self.refuse_vote(form, Refusal.Reason.REPEATED, ALREADY_VOTED)
+        except VotingClosed:
+            return self.refuse_vote(form, Refusal.Reason.LATE, self.closed_sentence())
+        except IntegrityError:
+            # The choice was deleted after the form had looked: look again.
+            self.object = self.get_object()
+            return self.form_invalid(self.get_form())
+        self.thank(ballot)
+        return redirect("polls:results", self.object.pk)
+
+    def refuse_vote(self, form, reason, sentence):
+        Refusal.note(self.object, reason)
+        form.add_error("choice", sentence)
+        return self.render_to_response(self.get_context_data(form=form), status=409)
+
+    def thank(self, ballot):
+        counted = "Your vote is counted."
+        if ballot.revision > 1:
+            counted = "Your new vote is counted. It replaced your earlier one."
+        receipt = receipt_for(ballot)
+        receipt_url = reverse("receipt", args=[receipt])
+        words = "{} With this receipt you can check that later: <a href='{}'>{}</a>."
+        messages.success(self.request, format_html(words, counted, receipt_url, receipt))
+
+    def closed_sentence(self):
+        poll = self.object
+        # Not by is_upcoming: the database refused a moment ago, and the opening may be past now.
+        opens_or_closed, at = (
+            ("closed", poll.closes_at) if poll.is_closed else ("opens", poll.opens_at)
+        )
+        moment = date_format(at, "j F Y, H:i")
+        return f"Voting {opens_or_closed} at {moment} UTC. Your vote was not counted."
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(has_voted=self.own_ballot is not None, **kwargs)
+
+
+class ReceiptView(TemplateView):
+    """Say whether the vote of a receipt is still counted as it was, and never what it says."""
+
+    template_name = "polls/receipt.html"
+
+    def get_context_data(self, code, **kwargs):
+        found = read_receipt(code)
+        if found is None:
+            raise Http404
+        ballot, is_unchanged = found
+        return super().get_context_data(ballot=ballot, is_unchanged=is_unchanged, **kwargs)

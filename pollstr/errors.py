@@ -1,0 +1,38 @@
+"""The pages for requests that fail.
+
+Unlike Django's own they never read the body of the request: it may be what failed.
+"""
+
+from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.http import HttpResponseServerError
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from two_factor.mixins import is_safe_next, next_url
+
+
+def bad_request(request, exception):
+    if isinstance(exception, SessionInterrupted):
+        # The second of two clicks: the first signed out, or proved the phone under a new session.
+        return redirect_to_login(next_url(request))
+    return render(request, "400.html", status=400)
+
+
+def permission_denied(request, exception):
+    return render(request, "403.html", status=403)
+
+
+def page_not_found(request, exception):
+    return render(request, "404.html", status=404)
+
+
+def server_error(request):
+    return HttpResponseServerError(render_to_string("500.html"))
+
+
+def csrf_failure(request, reason=""):
+    """Refuse a form from a page that is too old, with a way back to where it would have led."""
+    asked = request.POST.get("next", "")
+    context = {"next": asked if is_safe_next(request, asked) else ""}
+    return render(request, "403_csrf.html", context, status=403)

@@ -1,0 +1,59 @@
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import UserCreationForm
+from django.db import IntegrityError, transaction
+
+from two_factor.forms import PasswordForm
+
+LAST_SUPERUSER = (
+    "You are the last administrator of this site. Make somebody else one first, "
+    "then delete your account."
+)
+
+
+class RegisterForm(UserCreationForm):
+    """A new account: a name and a password, and an address for those who want to be reached."""
+
+    email = forms.EmailField(
+        required=False,
+        label="Email (optional)",
+        help_text="To let you back in without your password, and to warn you about your account.",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+    class Meta:
+        model = get_user_model()
+        fields = ["username", "email"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["username"].help_text = "Letters, digits and @ . + - _"
+        self.fields["password1"].help_text = "At least 8 characters, and nothing common."
+        self.fields["password2"].label = "Password again"
+        self.fields["password2"].help_text = ""
+
+    def save(self):
+        """Save and return the user, or None with an error where the name was just taken."""
+        try:
+            with transaction.atomic():
+                return super().save()
+        except IntegrityError:
+            self.add_error("username", "A user with that username already exists.")
+            return None
+
+
+class AccountDeleteForm(PasswordForm):
+    """The password once more, before ``user`` is gone for good."""
+
+    @transaction.atomic
+    def delete_user(self) -> bool:
+        """Delete the user, or return False with an error where nobody would be left in charge."""
+        users = get_user_model().objects
+        in_charge = users.filter(is_superuser=True, is_active=True).order_by("pk")
+        # Locked, lest the last two go at the same moment.
+        if set(in_charge.select_for_update()) == {self.user}:
+            self.add_error(None, LAST_SUPERUSER)
+            return False
+        users.filter(pk=self.user.pk).delete()
+        return True

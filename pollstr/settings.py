@@ -1,0 +1,272 @@
+"""Pollstr's settings. Nothing else reads the environment; .env.example explains each variable."""
+
+import os
+import sys
+from pathlib import Path
+
+import environ
+from bootstrap_wrapper import get_bootstrap_dir
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+# An empty variable counts as unset. A value that begins with $ is itself: django-environ would
+# read the variable of that name instead.
+env.escape_proxy = True
+env.ENVIRON = {name: value.replace("$", r"\$") for name, value in os.environ.items() if value}
+
+DEBUG = env.bool("DEBUG", False)
+
+# A host collects the static files while it builds, before it has any variable.
+COLLECTING_STATIC_FILES = "collectstatic" in sys.argv
+DEFAULTS_ALLOWED = DEBUG or COLLECTING_STATIC_FILES
+
+missing = [name for name in ("SECRET_KEY", "VOTER_KEY", "ALLOWED_HOSTS") if not env.str(name, "")]
+if missing and not DEFAULTS_ALLOWED:
+    raise ImproperlyConfigured(
+        f"set {', '.join(missing)} in the environment; .env.example says what each is for. "
+        "(DEBUG=True fills them in, for development only.)"
+    )
+
+SECRET_KEY = env.str("SECRET_KEY", "only-for-development-" + "0" * 40)
+# Turns a phone number into the mark on a ballot. Another key means another mark, and so a
+# second vote for everyone: never change it while polls are open.
+VOTER_KEY = env.str("VOTER_KEY", f"voter-{SECRET_KEY}")
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "pollstr.apps.PollstrConfig",
+    "polls",
+    "two_factor",
+    "pollstr.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    # Serves the files in place of runserver's own handler, as in production.
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_bootstrap5",
+    "phonenumber_field",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pollstr.middleware.error_pages",
+]
+
+ROOT_URLCONF = "pollstr.urls"
+WSGI_APPLICATION = "pollstr.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Data -------------------------------------------------------------------------------------
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {
+    "default": env.db_url_config(
+        env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Writers queue up instead of failing with "database is locked".
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 10,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    }
+    # In a file, as the site's own: threads of the tests' server each open it for themselves.
+    DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Seconds; without it a request waits for minutes on a host that is gone.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+REDIS_URL = env.str("REDIS_URL", "")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if REDIS_URL:
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
+    if REDIS_URL.startswith("rediss://"):
+        # Heroku's Redis speaks TLS with a self-signed certificate.
+        CACHES["default"]["OPTIONS"]["ssl_cert_reqs"] = None
+
+SESSION_ENGINE = "pollstr.sessions"
+
+# --- Accounts ---------------------------------------------------------------------------------
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "polls:list"
+LOGOUT_REDIRECT_URL = "polls:list"
+AUTHENTICATION_BACKENDS = ["pollstr.backends.UserBackend"]
+PASSWORD_HASHERS = ["pollstr.hashers.Argon2id"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Reset links go to the console in development; without EMAIL_URL in production no mail goes
+# out, the password page says so, and `check --deploy` warns (pollstr.W002) in place of mail.E001.
+EMAIL_URL = env.str("EMAIL_URL", "")
+SILENCED_SYSTEM_CHECKS = ["mail.E001"]
+SENDS_MAIL = DEBUG or bool(EMAIL_URL)
+if EMAIL_URL:
+    mail = env.email_url_config(EMAIL_URL)
+    MAILERS = {
+        "default": {
+            "BACKEND": mail["EMAIL_BACKEND"],
+            "OPTIONS": {
+                "host": mail["EMAIL_HOST"],
+                "port": mail["EMAIL_PORT"],
+                "username": mail["EMAIL_HOST_USER"],
+                "password": mail["EMAIL_HOST_PASSWORD"],
+                "use_tls": mail.get("EMAIL_USE_TLS", False),
+                "use_ssl": mail.get("EMAIL_USE_SSL", False),
+                "timeout": 10,
+            },
+        }
+    }
+else:
+    backend = "console" if DEBUG else "dummy"
+    MAILERS = {"default": {"BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}}
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Pollstr <noreply@localhost>")
+
+# --- Phone verification -----------------------------------------------------------------------
+
+VONAGE_API_KEY = env.str("VONAGE_API_KEY", "")
+VONAGE_API_SECRET = env.str("VONAGE_API_SECRET", "")
+VONAGE_APPLICATION_ID = env.str("VONAGE_APPLICATION_ID", "")
+VONAGE_PRIVATE_KEY = env.str("VONAGE_PRIVATE_KEY", "", multiline=True)
+VONAGE_SIGNATURE_SECRET = env.str("VONAGE_SIGNATURE_SECRET", "")
+VONAGE_API_HOST = env.str("VONAGE_API_HOST", "api.nexmo.com")
+VONAGE_TIMEOUT = env.int("VONAGE_TIMEOUT", 5)
+
+VERIFY_BRAND = env.str("VERIFY_BRAND", "Pollstr")
+# English-speaking countries with little SMS fraud: every country opened is one to be defrauded in.
+VERIFY_REGIONS = env.list("VERIFY_REGIONS", default=["US", "CA", "GB", "IE", "AU", "NZ"])
+VERIFY_DEFAULT_REGION = env.str("VERIFY_DEFAULT_REGION", "US")
+# NIST lifted its ban on numbers of the internet (800-63B-4, final); an owner may still refuse them.
+VERIFY_ALLOW_VOIP = env.bool("VERIFY_ALLOW_VOIP", True)
+# Ten tries in a row are few against a million codes and many for a person (NIST 800-63B-4 §3.2.2).
+VERIFY_MAX_FAILURES = env.int("VERIFY_MAX_FAILURES", 10)
+VERIFY_LOCK_SECONDS = env.int("VERIFY_LOCK_SECONDS", 600)
+VERIFY_RESEND_WAITS = env.list("VERIFY_RESEND_WAITS", int, default=[]) or [30, 60, 180, 300, 600]
+VERIFY_SENDS_PER_USER = env.int("VERIFY_SENDS_PER_USER", 5)
+VERIFY_SENDS_PER_NUMBER = env.int("VERIFY_SENDS_PER_NUMBER", 5)
+VERIFY_SENDS_PER_IP = env.int("VERIFY_SENDS_PER_IP", 20)
+VERIFY_SENDS_PER_PREFIX = env.int("VERIFY_SENDS_PER_PREFIX", 30)
+VERIFY_SENDS_PER_DAY = env.int("VERIFY_SENDS_PER_DAY", 5000)
+# How many calls to Vonage one process makes at once, of the eight things it can do at once.
+VERIFY_CALLS_AT_ONCE = env.int("VERIFY_CALLS_AT_ONCE", 4)
+VERIFIED_SECONDS = env.int("VERIFIED_SECONDS", 43200)
+VERIFIED_IDLE_SECONDS = env.int("VERIFIED_IDLE_SECONDS", 3600)
+PHONENUMBER_DEFAULT_REGION = VERIFY_DEFAULT_REGION
+
+# --- Security ---------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL_REDIRECT
+SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
+SESSION_COOKIE_SECURE = SECURE_SSL_REDIRECT
+CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
+# A host asks for these two over plain http, from inside.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+
+# How many proxies in front of the site append to X-Forwarded-For; only then are it and
+# X-Forwarded-Proto believed, for anyone can send them.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "pollstr.errors.csrf_failure"
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    # Bootstrap draws checkboxes and carets as data: images.
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "manifest-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+
+# --- Language, static files, log --------------------------------------------------------------
+
+# A label says what belongs into a field; a placeholder vanishes.
+BOOTSTRAP5 = {"set_placeholder": False}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("vendor/bootstrap", get_bootstrap_dir()),
+]
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "ico"]
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # At lower levels the SDK writes phone numbers, codes and credentials.
+        "vonage": {"level": "ERROR"},
+        # And below this its connections write the paths of its requests.
+        "urllib3": {"level": "INFO"},
+    },
+}

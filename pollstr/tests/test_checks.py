@@ -1,0 +1,202 @@
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from django.core.checks import Tags, run_checks
+
+from pollstr.tests.production import COMPLETE, PRODUCTION, manage
+
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def check(*arguments, env):
+    return manage("check", "--deploy", *arguments, env=env)
+
+
+def pem(key, encryption=NoEncryption()):  # noqa: B008
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+
+
+def problems() -> list[str]:
+    """Return what is wrong with the settings, with ids and without the advice to deploy."""
+    return [f"{found.id} {found.msg}" for found in run_checks(tags=[Tags.security])]
+
+
+def test_a_complete_production_has_no_warning():
+    answer = check("--fail-level", "WARNING", env=COMPLETE)
+    assert answer.returncode == 0, answer.stderr
+    assert "no issues" in answer.stdout
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\\n"])
+def test_a_vonage_application_is_as_good_as_a_key(line_end):
+    key = pem(RSA_KEY).replace("\n", line_end)
+    application = {"VONAGE_APPLICATION_ID": "an-id", "VONAGE_PRIVATE_KEY": key}
+    no_key = {"VONAGE_API_KEY": "", "VONAGE_API_SECRET": ""}
+    answer = check("--fail-level", "WARNING", env=COMPLETE | no_key | application)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_without_credentials_the_site_may_start_but_is_told_what_is_missing():
+    answer = check(env=PRODUCTION)
+    assert answer.returncode == 0
+    assert "VONAGE_API_KEY and VONAGE_API_SECRET are missing" in answer.stderr
+    assert "voting is paused" in answer.stderr
+
+
+def test_without_a_mail_server_the_site_is_told_so():
+    answer = check(env=COMPLETE | {"EMAIL_URL": ""})
+    assert answer.returncode == 0
+    assert "EMAIL_URL is missing" in answer.stderr
+    assert "VONAGE" not in answer.stderr
+
+
+def test_half_a_key_is_an_error_naming_the_other_half():
+    answer = check(env=COMPLETE | {"VONAGE_API_SECRET": ""})
+    assert answer.returncode == 1
+    assert "(pollstr.E001) VONAGE_API_SECRET is missing" in answer.stderr
+
+
+def test_half_an_application_is_an_error_naming_the_other_half():
+    answer = check(env=COMPLETE | {"VONAGE_PRIVATE_KEY": pem(RSA_KEY)})
+    assert answer.returncode == 1
+    assert "(pollstr.E001) VONAGE_APPLICATION_ID is missing" in answer.stderr
+
+
+def test_half_a_credential_is_told_in_development_too():
+    answer = manage("check", env=PRODUCTION | {"DEBUG": "True", "VONAGE_API_KEY": "key"})
+    assert answer.returncode == 1
+    assert "VONAGE_API_SECRET is missing" in answer.stderr
+
+
+def test_the_settings_of_a_fresh_clone_have_no_problem():
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a-key",
+        pem(RSA_KEY)[:-40],
+        pem(RSA_KEY, BestAvailableEncryption(b"password")),
+        pem(ec.generate_private_key(ec.SECP256R1())),
+        RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+    ],
+    ids=["text", "cut off", "locked", "another kind", "public"],
+)
+def test_a_private_key_that_cannot_sign_is_an_error(settings, key):
+    settings.VONAGE_APPLICATION_ID, settings.VONAGE_PRIVATE_KEY = "an-id", key
+    [problem] = problems()
+    assert "pollstr.E002 VONAGE_PRIVATE_KEY is no RSA private key" in problem
+    assert key not in problem
+
+
+@pytest.mark.parametrize("brand", ["A name too long 1", *(f"Poll{sign}" for sign in "\\/{}:$")])
+def test_a_brand_that_vonage_refuses_is_an_error(settings, brand):
+    settings.VERIFY_BRAND = brand
+    [problem] = problems()
+    assert "pollstr.E003 VERIFY_BRAND has more than 16 characters, or one of" in problem
+
+
+def test_a_brand_of_16_characters_is_none(settings):
+    settings.VERIFY_BRAND = "Poll & Söhne-Ltd"
+    assert problems() == []
+
+
+@pytest.mark.parametrize("region", ["XX", "us", " CA", "USA", "001", "UK", "**"])
+def test_a_region_that_is_no_country_is_an_error(settings, region):
+    settings.VERIFY_REGIONS = ["US", region]
+    assert problems() == [f"pollstr.E004 VERIFY_REGIONS names what is no country: {region}."]
+
+
+@pytest.mark.parametrize("region", ["XX", "us", "+1", "*"])
+def test_a_default_region_that_is_no_country_is_an_error(settings, region):
+    settings.VERIFY_REGIONS = ["*"]
+    settings.VERIFY_DEFAULT_REGION = region
+    [problem] = problems()
+    assert f"pollstr.E005 VERIFY_DEFAULT_REGION={region} is no country" in problem
+
+
+def test_a_default_region_that_gets_no_codes_is_an_error(settings):
+    settings.VERIFY_DEFAULT_REGION = "FR"
+    [problem] = problems()
+    assert "pollstr.E005 VERIFY_DEFAULT_REGION=FR is not among VERIFY_REGIONS" in problem
+
+
+def test_where_all_regions_get_codes_any_may_be_the_default(settings):
+    settings.VERIFY_REGIONS, settings.VERIFY_DEFAULT_REGION = ["*"], "FR"
+    assert problems() == []
+
+
+LEAST = {
+    0: [
+        "TRUSTED_PROXIES",
+        "VERIFY_RESEND_WAITS",
+        "VERIFY_SENDS_PER_USER",
+        "VERIFY_SENDS_PER_NUMBER",
+        "VERIFY_SENDS_PER_IP",
+        "VERIFY_SENDS_PER_PREFIX",
+        "VERIFY_SENDS_PER_DAY",
+    ],
+    1: [
+        "VONAGE_TIMEOUT",
+        "VERIFY_CALLS_AT_ONCE",
+        "VERIFY_MAX_FAILURES",
+        "VERIFY_LOCK_SECONDS",
+        "VERIFIED_SECONDS",
+        "VERIFIED_IDLE_SECONDS",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [(name, least) for least, names in LEAST.items() for name in names]
+)
+def test_a_number_too_small_is_an_error(settings, name, least):
+    def change(value):
+        setattr(settings, name, [30, value] if name == "VERIFY_RESEND_WAITS" else value)
+        return [problem for problem in problems() if "W003" not in problem]
+
+    assert change(least) == []
+    assert change(least - 1) == [f"pollstr.E006 {name} must be at least {least}."]
+
+
+def test_more_tries_than_guessing_takes_are_an_error(settings):
+    settings.VERIFY_MAX_FAILURES = 100
+    assert problems() == []
+    settings.VERIFY_MAX_FAILURES = 101
+    assert "pollstr.E007 VERIFY_MAX_FAILURES must be at most 100" in problems()[0]
+
+
+def test_an_idle_time_without_effect_is_told(settings):
+    settings.VERIFIED_SECONDS = settings.VERIFIED_IDLE_SECONDS = 3600
+    assert problems() == []
+    settings.VERIFIED_SECONDS = 3599
+    assert "pollstr.W003 VERIFIED_IDLE_SECONDS is more than VERIFIED_SECONDS" in problems()[0]
+
+
+def test_all_countries_at_once_are_a_warning_in_production():
+    answer = check("--fail-level", "WARNING", env=COMPLETE | {"VERIFY_REGIONS": "*"})
+    assert answer.returncode == 1
+    assert "(pollstr.W004) VERIFY_REGIONS is *: every country opened is one" in answer.stderr
+    assert "1 issue" in answer.stderr
+
+
+def test_all_that_is_wrong_in_the_environment_is_told_at_once():
+    wrong = {
+        "VERIFY_BRAND": "A brand: too long",
+        "VERIFY_REGIONS": "US, CA",
+        "VERIFY_DEFAULT_REGION": "FR",
+        "VERIFY_MAX_FAILURES": "1000",
+        "VERIFY_RESEND_WAITS": "30,-1",
+        "VERIFY_CALLS_AT_ONCE": "0",
+        "VONAGE_TIMEOUT": "0",
+    }
+    answer = check(env=COMPLETE | wrong)
+    assert answer.returncode == 1
+    assert [name for name in wrong if f") {name}" not in answer.stderr] == []

@@ -1,0 +1,156 @@
+import re
+
+import pytest
+from django.contrib.auth import get_user
+from django.test import Client
+from django.urls import reverse
+
+pytestmark = pytest.mark.django_db
+CHANGE = reverse("password_change")
+RESET = reverse("password_reset")
+OLD, NEW = "correct horse battery", "staple of another kind"
+
+
+@pytest.fixture
+def user(user):
+    user.email = "ada@example.com"
+    user.save(update_fields=["email"])
+    return user
+
+
+def change(client, **fields):
+    data = {"old_password": OLD, "new_password1": NEW, "new_password2": NEW}
+    return client.post(CHANGE, data | fields)
+
+
+def has_password(user, password):
+    user.refresh_from_db()
+    return user.check_password(password)
+
+
+def test_a_password_can_be_changed(signed_in, user):
+    assert "<title>Change the password · Pollstr</title>" in signed_in.get(CHANGE).text
+    response = change(signed_in)
+    assert response.status_code == 302
+    assert "<title>Password changed · Pollstr</title>" in signed_in.get(response["Location"]).text
+    assert has_password(user, NEW)
+    assert get_user(signed_in) == user
+
+
+def test_a_change_signs_out_other_browsers(signed_in, user):
+    other = Client()
+    other.force_login(user)
+    change(signed_in)
+    assert not get_user(other).is_authenticated
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"old_password": "wrong"}, "Your old password was entered incorrectly."),
+        ({"old_password": ""}, "This field is required."),
+        ({"old_password": "\0"}, "Null characters are not allowed."),
+        ({"new_password2": "another"}, "password fields didn’t match"),
+        ({"new_password1": "password1", "new_password2": "password1"}, "too common"),
+        ({"new_password1": "", "new_password2": ""}, "This field is required."),
+    ],
+)
+def test_a_bad_change_gets_a_sentence_and_changes_nothing(signed_in, user, fields, sentence):
+    response = change(signed_in, **fields)
+    assert response.status_code == 200
+    assert "<title>Error: Change the password · Pollstr</title>" in response.text
+    assert sentence in response.text
+    assert has_password(user, OLD)
+
+
+@pytest.mark.parametrize("url", [CHANGE, reverse("password_change_done")])
+def test_the_anonymous_sign_in_before_a_change(client, url):
+    assert client.get(url)["Location"] == f"/login/?next={url}"
+
+
+def ask(client, email="ada@example.com"):
+    return client.post(RESET, {"email": email})
+
+
+def link_in(mail):
+    return re.search(r"http://testserver(/reset/\S+)", mail.body)[1]
+
+
+def test_a_mail_lets_back_in(client, user, mailoutbox):
+    assert "<title>Reset the password · Pollstr</title>" in client.get(RESET).text
+    done = client.get(ask(client)["Location"])
+    assert "<title>Look into your mail · Pollstr</title>" in done.text
+    [mail] = mailoutbox
+    assert mail.to == ["ada@example.com"]
+    assert mail.subject == "A new password for Pollstr"
+    page = client.get(link_in(mail), follow=True)
+    assert "<title>Choose a new password · Pollstr</title>" in page.text
+    new = {"new_password1": NEW, "new_password2": NEW}
+    response = client.post(page.request["PATH_INFO"], new, follow=True)
+    assert "<title>Your password is set · Pollstr</title>" in response.text
+    assert has_password(user, NEW)
+    assert client.post("/login/", {"username": "ada", "password": NEW}).status_code == 302
+
+
+def test_a_link_works_once(client, user, mailoutbox):
+    ask(client)
+    user.set_password(NEW)
+    user.save()
+    page = client.get(link_in(mailoutbox[0]), follow=True)
+    assert "This link was used already or is too old." in page.text
+    assert 'href="/password_reset/"' in page.text
+
+
+@pytest.mark.parametrize("token", ["x-y", "x", "set-password", "9" * 3000])
+def test_a_made_up_link_is_told(client, user, token):
+    for uid in ["MQ", "x", "9" * 3000]:
+        page = client.get(f"/reset/{uid}/{token}/", follow=True)
+        assert page.status_code == 200
+        assert "This link was used already or is too old." in page.text
+
+
+def test_a_bad_new_password_is_said(client, user, mailoutbox):
+    ask(client)
+    page = client.get(link_in(mailoutbox[0]), follow=True)
+    new = {"new_password1": "password1", "new_password2": "password1"}
+    response = client.post(page.request["PATH_INFO"], new)
+    assert "<title>Error: Choose a new password · Pollstr</title>" in response.text
+    assert "This password is too common." in response.text
+    assert has_password(user, OLD)
+
+
+def test_nobody_learns_whether_an_address_has_an_account(client, user, mailoutbox):
+    assert ask(client, "nobody@example.com")["Location"] == ask(client)["Location"]
+    assert len(mailoutbox) == 1
+
+
+@pytest.mark.parametrize("email", ["", "junk", "\0@example.com", "x" * 10_000 + "@example.com"])
+def test_a_bad_address_gets_a_sentence(client, user, mailoutbox, email):
+    response = ask(client, email)
+    assert response.status_code == 200
+    assert "<title>Error: Reset the password · Pollstr</title>" in response.text
+    assert not mailoutbox
+
+
+def test_a_site_without_mail_says_so(client, user, settings, mailoutbox):
+    settings.SENDS_MAIL = False
+    for response in [client.get(RESET), ask(client)]:
+        assert response.status_code == 200
+        assert "This site sends no mail yet" in response.text
+        assert 'name="email"' not in response.text
+    assert not mailoutbox
+
+
+def test_the_link_is_of_this_site_only(client, user, mailoutbox):
+    response = client.post(RESET, {"email": user.email}, headers={"host": "evil.example"})
+    assert response.status_code == 400
+    assert not mailoutbox
+
+
+def test_with_a_proven_phone_the_password_alone_does_not_change_it(signed_in, two_factor):
+    response = signed_in.post(reverse("password_change"), {"old_password": "x"})
+    assert response["Location"] == "/2fa/?next=%2Fpassword_change%2F"
+
+
+def test_with_a_proven_phone_it_is_changed_after_the_code(verified):
+    assert verified.get(reverse("password_change")).status_code == 200

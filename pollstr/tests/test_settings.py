@@ -1,0 +1,135 @@
+import ast
+import json
+import sys
+
+import pytest
+from django.conf import settings
+
+from pollstr.tests.production import ENV_EXAMPLE, PRODUCTION, UNSET, VARIABLE, manage, run
+
+PRINT_SETTINGS = """
+import json
+from pollstr import settings
+plain = {name: getattr(settings, name) for name in dir(settings) if name.isupper()}
+print(json.dumps(plain, default=str))
+"""
+
+
+def settings_with(**variables):
+    """Return what settings.py makes of ``variables``."""
+    loaded = run(sys.executable, "-c", PRINT_SETTINGS, env=UNSET | variables)
+    assert loaded.returncode == 0, loaded.stderr
+    return json.loads(loaded.stdout)
+
+
+def variables_read():
+    tree = ast.parse((settings.BASE_DIR / "pollstr/settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.args[0], ast.Constant) and ast.unparse(call.func).startswith("env.")
+    }
+
+
+def variables_explained():
+    return dict(VARIABLE.findall(ENV_EXAMPLE.read_text()))
+
+
+def test_env_example_explains_each_variable_that_settings_read():
+    assert variables_explained().keys() == variables_read()
+
+
+def test_nothing_but_settings_reads_the_environment():
+    readers = [
+        path.relative_to(settings.BASE_DIR).as_posix()
+        for app in ["pollstr", "polls", "two_factor"]
+        for path in (settings.BASE_DIR / app).rglob("*.py")
+        if "tests" not in path.parts and "os.environ" in path.read_text()
+    ]
+    assert sorted(readers) == ["pollstr/settings.py", "pollstr/wsgi.py"]
+
+
+def test_env_example_states_the_true_defaults():
+    stated = {name: value for name, value in variables_explained().items() if value}
+    assert settings_with(**stated) == settings_with(DEBUG="True")
+
+
+def test_env_example_as_it_stands_is_a_development_site():
+    in_force = [line for line in ENV_EXAMPLE.read_text().splitlines() if line[:1] not in {"", "#"}]
+    assert in_force == ["DEBUG=True"]
+
+
+def test_app_json_asks_for_known_variables_only():
+    app = json.loads((settings.BASE_DIR / "app.json").read_text())
+    assert app["env"].keys() <= variables_explained().keys()
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "VOTER_KEY", "ALLOWED_HOSTS"])
+def test_production_does_not_start_without(name):
+    check = manage("check", env=PRODUCTION | {name: ""})
+    assert check.returncode == 1
+    assert f"set {name} in the environment" in check.stderr
+    assert "Traceback" not in check.stderr
+
+
+def test_production_names_all_that_is_missing_at_once():
+    check = manage("check", env=UNSET)
+    assert check.returncode == 1
+    assert "set SECRET_KEY, VOTER_KEY, ALLOWED_HOSTS in the environment" in check.stderr
+
+
+def test_production_starts_with_these_alone():
+    assert manage("check", env=PRODUCTION).returncode == 0
+
+
+def test_development_starts_with_debug_alone():
+    assert manage("check", env=UNSET | {"DEBUG": "True"}).returncode == 0
+
+
+def test_static_files_are_collected_without_any_variable():
+    collect = manage("collectstatic", "--noinput", "--dry-run", env=UNSET)
+    assert collect.returncode == 0, collect.stderr
+    assert "bootstrap/css/bootstrap.min.css" in collect.stdout
+    assert "static/pollstr.css" in collect.stdout
+
+
+def test_an_empty_variable_counts_as_unset():
+    empty = settings_with(**PRODUCTION)
+    assert {PRODUCTION["VERIFY_MAX_FAILURES"], PRODUCTION["SECURE_SSL_REDIRECT"]} == {""}
+    assert empty["VERIFY_MAX_FAILURES"] == 10
+    assert empty["SECURE_SSL_REDIRECT"] is True
+
+
+def test_a_secret_may_begin_with_a_dollar_sign():
+    secrets = settings_with(DEBUG="True", VONAGE_API_KEY="key", VONAGE_API_SECRET="$PATH$\\$1")
+    assert secrets["VONAGE_API_SECRET"] == "$PATH$\\$1"
+
+
+def test_https_is_left_to_a_proxy_only_where_one_is_trusted():
+    header = ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert settings_with(DEBUG="True", TRUSTED_PROXIES="1")["SECURE_PROXY_SSL_HEADER"] == header
+    assert "SECURE_PROXY_SSL_HEADER" not in settings_with(DEBUG="True")
+
+
+def test_redis_over_tls_may_have_a_certificate_of_its_own():
+    options = settings_with(DEBUG="True", REDIS_URL="rediss://:pw@host:6380")["CACHES"]["default"]
+    assert options["LOCATION"] == "rediss://:pw@host:6380"
+    assert options["OPTIONS"]["ssl_cert_reqs"] is None
+
+
+def test_redis_without_tls_is_given_no_tls_options():
+    cache = settings_with(DEBUG="True", REDIS_URL="redis://host:6379/0")["CACHES"]["default"]
+    assert "ssl_cert_reqs" not in cache["OPTIONS"]
+
+
+def test_mail_is_sent_as_email_url_says():
+    mail = settings_with(DEBUG="True", EMAIL_URL="smtp+tls://me:pw@mail.example.com:587")
+    options = mail["MAILERS"]["default"]["OPTIONS"]
+    assert (options["host"], options["port"], options["username"], options["password"]) == (
+        "mail.example.com",
+        587,
+        "me",
+        "pw",
+    )
+    assert options["use_tls"] is True

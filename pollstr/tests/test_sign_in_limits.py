@@ -1,0 +1,94 @@
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from pollstr.views import MOST_FAILED_SIGN_INS, MOST_RESETS, SIGN_IN_WINDOW
+from two_factor.models import Limit
+
+pytestmark = pytest.mark.django_db
+MOST = MOST_FAILED_SIGN_INS["name and address"]
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def clock(time_machine):
+    time_machine.move_to("2026-06-01T12:00:00Z", tick=False)
+    return time_machine
+
+
+def sign_in(client, password, username="ada", **extra):
+    data = {"username": username, "password": password}
+    return client.post(reverse("login"), data, **extra)
+
+
+@pytest.fixture
+def guessed(client, user):
+    for _ in range(MOST):
+        assert sign_in(client, "wrong").status_code == 200
+    return client
+
+
+def test_after_many_wrong_passwords_even_the_right_one_must_wait(guessed):
+    response = sign_in(guessed, PASSWORD)
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) == SIGN_IN_WINDOW
+    assert "Too many tries. Please try again in 10 minutes." in response.content.decode()
+    assert "_auth_user_id" not in guessed.session
+
+
+def test_meanwhile_nobody_learns_which_password_is_right(guessed, monkeypatch):
+    monkeypatch.setattr("django.contrib.auth.forms.authenticate", pytest.fail)
+    assert sign_in(guessed, PASSWORD).status_code == sign_in(guessed, "wrong").status_code == 429
+
+
+def test_the_name_is_kept(guessed):
+    assert 'value="ada"' in sign_in(guessed, PASSWORD).content.decode()
+
+
+def test_capitals_do_not_begin_a_new_count(guessed):
+    assert sign_in(guessed, PASSWORD, username="ADA").status_code == 429
+
+
+def test_after_the_wait_the_right_one_works(guessed, clock):
+    clock.shift(SIGN_IN_WINDOW)
+    assert sign_in(guessed, PASSWORD).status_code == 302
+
+
+def test_at_another_address_the_owner_gets_in(guessed):
+    assert sign_in(Client(), PASSWORD, REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
+def test_others_at_the_same_address_get_in(guessed, django_user_model):
+    django_user_model.objects.create_user("bob", password=PASSWORD)
+    assert sign_in(Client(), PASSWORD, username="bob").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("by", "username", "address"),
+    [("name", "ada", "192.0.2.{n}"), ("address", "ada{n}", "192.0.2.7")],
+)
+def test_guesses_spread_out_are_counted_too(client, user, monkeypatch, by, username, address):
+    monkeypatch.setitem(MOST_FAILED_SIGN_INS, by, 3)
+    statuses = [
+        sign_in(client, "wrong", username.format(n=n), REMOTE_ADDR=address.format(n=n)).status_code
+        for n in range(4)
+    ]
+    assert statuses == [200, 200, 200, 429]
+
+
+def test_the_right_password_costs_nothing(client, user):
+    for _ in range(MOST + 1):
+        assert sign_in(Client(), PASSWORD).status_code == 302
+    assert set(Limit.objects.values_list("count", flat=True)) == {0}
+
+
+def test_one_address_gets_few_reset_links_an_hour(client, user):
+    user.email = "ada@example.com"
+    user.save()
+    statuses = [
+        client.post(reverse("password_reset"), {"email": user.email}).status_code
+        for _ in range(MOST_RESETS + 1)
+    ]
+    assert statuses == [302] * MOST_RESETS + [429]
+    assert len(mail.outbox) == MOST_RESETS

@@ -1,0 +1,56 @@
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from django.views.decorators.cache import never_cache
+from django.views.generic import RedirectView
+
+from polls.views import ReceiptView
+
+from . import views
+
+# What Django's own views are asked for here; they would take more.
+PAGE = ["get", "head", "options"]
+FORM = ["get", "head", "options", "post"]
+
+handler400 = "pollstr.errors.bad_request"
+handler403 = "pollstr.errors.permission_denied"
+handler404 = "pollstr.errors.page_not_found"
+handler500 = "pollstr.errors.server_error"
+
+urlpatterns = [
+    path("favicon.ico", views.favicon),
+    path("", RedirectView.as_view(pattern_name="polls:list", http_method_names=PAGE), name="home"),
+    path("polls/", include("polls.urls")),
+    path("r/<str:code>/", ReceiptView.as_view(), name="receipt"),
+    path("2fa/", include("two_factor.urls")),
+    path("login/", views.LoginView.as_view(), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("register/", views.RegisterView.as_view(), name="register"),
+    path("account/", views.AccountView.as_view(), name="account"),
+    path("account/delete/", views.AccountDeleteView.as_view(), name="account_delete"),
+    path(
+        "password_change/",
+        views.PasswordChangeView.as_view(),
+        name="password_change",
+    ),
+    path(
+        "password_change/done/",
+        never_cache(auth.PasswordChangeDoneView.as_view()),
+        name="password_change_done",
+    ),
+    path(
+        "password_reset/",
+        views.PasswordResetView.as_view(http_method_names=FORM),
+        name="password_reset",
+    ),
+    path("password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
+    path(
+        "reset/<uidb64>/<token>/",
+        auth.PasswordResetConfirmView.as_view(http_method_names=FORM),
+        name="password_reset_confirm",
+    ),
+    path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("admin/", admin.site.urls),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

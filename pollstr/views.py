@@ -1,0 +1,247 @@
+import math
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login, logout, views
+from django.core.cache import cache
+from django.db import DatabaseError, IntegrityError, connection
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_safe
+from django.views.generic import FormView, TemplateView
+
+from polls.models import Ballot
+from two_factor.forms import WRONG_PASSWORD
+from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
+from two_factor.models import Limit, Limited, TwoFactor
+from two_factor.steps import StepMixin, client_address, in_words
+
+from .forms import AccountDeleteForm, RegisterForm
+
+# Failed sign-ins within so many seconds: with one name from one address, with one name from
+# anywhere, and from one address. Enough for a school behind one address, few for a guesser.
+SIGN_IN_WINDOW = 10 * 60
+MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
+# Reset links an hour to one mail address.
+MOST_RESETS, RESET_WINDOW = 5, 60 * 60
+
+
+def next_context(request):
+    next = next_url(request)
+    return {"next": next, "next_query": urlencode({"next": next})}
+
+
+class LimitedFormMixin:
+    """A form that may be sent so often only; afterwards it answers 429 and says when again."""
+
+    def post(self, request, *args, **kwargs):
+        for name, value, most, seconds in self.limits():
+            limit = Limit.objects.add(name, value, seconds, 0)
+            if limit.count >= most:
+                return self.refuse(limit)
+        return super().post(request, *args, **kwargs)
+
+    def count(self):
+        for name, value, _, seconds in self.limits():
+            Limit.objects.add(name, value, seconds)
+
+    def refuse(self, limit):
+        wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
+        problem = f"Too many tries. Please try again in {in_words(wait)}."
+        # What was typed is shown again, but not looked at: not even whether it was right.
+        kwargs = self.get_form_kwargs() | {"data": None, "files": None}
+        form = self.get_form_class()(**kwargs | {"initial": self.request.POST.dict()})
+        context = self.get_context_data(form=form, problem=problem)
+        response = self.render_to_response(context, status=429)
+        response["Retry-After"] = wait
+        return response
+
+
+class LoginView(LimitedFormMixin, views.LoginView):
+    """Sign in. Failures are counted after the password was looked at, so that the right one costs
+    nothing; what is tried at the same moment can pass the limit by as many as run at once.
+    """
+
+    http_method_names = ["get", "post", "head", "options"]
+    redirect_authenticated_user = True
+
+    def limits(self):
+        name = self.request.POST.get("username", "")[:150].casefold()
+        address = client_address(self.request)
+        values = {"name and address": f"{name} {address}", "name": name, "address": address}
+        return [
+            (f"sign-in by {key}", values[key], most, SIGN_IN_WINDOW)
+            for key, most in MOST_FAILED_SIGN_INS.items()
+        ]
+
+    def form_invalid(self, form):
+        self.count()
+        return super().form_invalid(form)
+
+    def get_success_url(self):
+        return next_url(self.request)
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | next_context(self.request)
+
+
+@method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
+class RegisterView(FormView):
+    http_method_names = ["get", "post", "head", "options"]
+    template_name = "registration/register.html"
+    form_class = RegisterForm
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated:
+            return redirect(next_url(request))
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**next_context(self.request), **kwargs)
+
+    def form_valid(self, form):
+        user = form.save()
+        if user is None:
+            return self.form_invalid(form)
+        login(self.request, user)
+        return redirect(next_url(self.request))
+
+
+class PasswordChangeView(SignedInMixin, views.PasswordChangeView):
+    """Change the password; a guessed one must not be enough where a phone is proven."""
+
+    http_method_names = ["get", "post", "head", "options"]
+
+    def refuse(self):
+        refusal = super().refuse()
+        two_factor = getattr(self.request.user, "two_factor", None)
+        has_number = two_factor is not None and two_factor.number is not None
+        if refusal is None and has_number and not is_verified(self.request):
+            return redirect_to_two_factor(self.request, self.request.path)
+        return refusal
+
+
+class PasswordResetView(LimitedFormMixin, views.PasswordResetView):
+    def limits(self):
+        email = self.request.POST.get("email", "")[:254].casefold()
+        return [("reset", email, MOST_RESETS, RESET_WINDOW)]
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(sends_mail=settings.SENDS_MAIL, **kwargs)
+
+    def form_valid(self, form):
+        # Where no mail goes out, nobody is sent to look for it.
+        if not settings.SENDS_MAIL:
+            return self.form_invalid(form)
+        self.count()
+        return super().form_valid(form)
+
+
+class AccountView(SignedInMixin, TemplateView):
+    template_name = "registration/account.html"
+
+    def own_ballots(self):
+        """Return the ballots of the proven number, in a browser that has proven it."""
+        if not is_verified(self.request):
+            return []
+        return Ballot.objects.of_number(str(self.request.user.two_factor.number))
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(
+            two_factor=getattr(self.request.user, "two_factor", None),
+            is_verified=is_verified(self.request),
+            ballots=self.own_ballots(),
+            recovery_codes_left=self.request.user.recovery_codes.unused().count(),
+            events=self.request.user.event_set.all()[:20],
+            **kwargs,
+        )
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class AccountDeleteView(StepMixin, FormView):
+    """Delete the account of whoever types its password; the ballots name nobody, and stay."""
+
+    http_method_names = ["get", "post", "head", "options"]
+    template_name = "registration/account_delete.html"
+    form_class = AccountDeleteForm
+
+    def get_return_url(self):
+        return self.request.path
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"user": self.request.user}
+
+    def post(self, request, *args, **kwargs):
+        # Counted before the password is looked at, as with codes.
+        try:
+            self.two_factor.count_guess()
+        except Limited as limited:
+            return self.render_problem(limited, AccountDeleteForm(request.user))
+        except (TwoFactor.DoesNotExist, IntegrityError):
+            # Another click was quicker.
+            return self.say_goodbye()
+        return super().post(request, *args, **kwargs)
+
+    def form_invalid(self, form):
+        if form.has_error("password", WRONG_PASSWORD):
+            self.note_wrong_guess()
+        else:
+            self.two_factor.uncount_guess()
+        return super().form_invalid(form)
+
+    def form_valid(self, form):
+        if not form.delete_user():
+            return self.form_invalid(form)
+        return self.say_goodbye()
+
+    def say_goodbye(self):
+        # Sessions in other browsers end with the user they name.
+        logout(self.request)
+        messages.success(self.request, "Your account is deleted. Thank you for voting with us.")
+        return redirect("polls:list")
+
+
+@require_safe
+def favicon(request):
+    """Show browsers that ask by themselves, as in the admin, where the icon is."""
+    return redirect(static("icon.svg"))
+
+
+@require_safe
+def healthz(request):
+    """Answer as long as the process lives."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+def readyz(request):
+    """Answer 200 when database and cache do, else 503 and which does not."""
+    works = {"database": database_works(), "cache": cache_works()}
+    failing = [name for name in works if not works[name]]
+    if failing:
+        return HttpResponse(f"failing: {', '.join(failing)}", "text/plain", 503)
+    return HttpResponse("ok", content_type="text/plain")
+
+
+def database_works() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def cache_works() -> bool:
+    # Each cache has exceptions of its own.
+    try:
+        cache.set("readyz", "ok", 5)
+        return cache.get("readyz") == "ok"
+    except Exception:
+        return False

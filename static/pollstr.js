@@ -1,0 +1,66 @@
+// Conveniences only: every page works without this file.
+
+// One click sends a form once. The name of the button is not sent, so it may be disabled.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  if (form.method !== "post") return;
+  form.dataset.sent = "yes";
+  // The page may stay, where the connection failed or the person stopped it: then it may be sent again.
+  setTimeout(() => delete form.dataset.sent, 10000);
+});
+
+// The way back shows the page as it was left: it may be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// After an error the first field to mend comes first.
+document.querySelector("[aria-invalid=true]")?.focus();
+
+// What the server may learn later, such as a message that was not delivered. Only while looked at.
+for (const part of document.querySelectorAll("[data-refresh]")) {
+  setInterval(async () => {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(part.dataset.refresh);
+      if (!answer.ok || answer.redirected) return;
+      const html = (await answer.text()).trim();
+      if (html !== part.innerHTML.trim()) part.innerHTML = html;
+    } catch {
+      // Offline for a moment: the next round asks again.
+    }
+  }, 5000);
+}
+
+// Recovery codes: printing and copying need a script, downloading does not.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const lines = [...document.querySelectorAll(button.dataset.copy)].map((line) => line.textContent);
+    await navigator.clipboard.writeText(lines.join("\n"));
+    button.textContent = "Copied";
+  });
+}
+
+// Buttons that the server would refuse for some seconds count them down.
+for (const button of document.querySelectorAll("[data-wait-seconds]")) {
+  const label = button.textContent;
+  const ready = Date.now() + 1000 * button.dataset.waitSeconds;
+  const tick = () => {
+    const left = Math.ceil((ready - Date.now()) / 1000);
+    button.disabled = left > 0;
+    button.textContent = left > 0 ? `${label} (${left} s)` : label;
+    if (left > 0) setTimeout(tick, 250);
+  };
+  tick();
+}

@@ -1,0 +1,187 @@
+import re
+import unicodedata
+
+import phonenumbers
+from django import forms
+from django.conf import settings
+from phonenumber_field.phonenumber import PhoneNumber
+from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+
+from .models import CODE_LENGTH
+from .recovery import LENGTH, plain
+
+# Whom a call or message costs what any other costs. Premium, shared-cost and toll-free numbers,
+# pagers and the like are how SMS fraud is paid.
+ORDINARY_TYPES = {
+    PhoneNumberType.MOBILE,
+    PhoneNumberType.FIXED_LINE,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE,
+    PhoneNumberType.VOIP,
+}
+
+# The error of a password that is a guess, unlike one left out.
+WRONG_PASSWORD = "wrong_password"  # noqa: S105
+
+
+def accepted_countries() -> str:
+    return ", ".join(
+        f"{region} (+{phonenumbers.country_code_for_region(region)})"
+        for region in settings.VERIFY_REGIONS
+    )
+
+
+class PhoneForm(forms.Form):
+    number = forms.CharField(
+        label="Phone number",
+        max_length=40,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
+        error_messages={
+            "required": "Type your phone number.",
+            "max_length": "That is too long for a phone number.",
+        },
+    )
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        region = settings.VERIFY_DEFAULT_REGION
+        example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+        spelled = phonenumbers.format_number(example, PhoneNumberFormat.INTERNATIONAL)
+        self.fields[
+            "number"
+        ].help_text = (
+            f"With its country code, such as {spelled}; without one we read it as of {region}."
+        )
+
+    def clean_number(self) -> PhoneNumber:
+        """Judge the number before a message to it is paid for."""
+        number = parse(self.cleaned_data["number"])
+        region = phonenumbers.region_code_for_number(number)
+        kind = phonenumbers.number_type(number)
+        # "001" is what belongs to no country: satellites and other worldwide services.
+        is_refused_voip = kind == PhoneNumberType.VOIP and not settings.VERIFY_ALLOW_VOIP
+        if kind not in ORDINARY_TYPES or is_refused_voip or region == "001":
+            raise forms.ValidationError(
+                "This kind of number cannot receive codes. Use an ordinary mobile or landline."
+            )
+        if "*" not in settings.VERIFY_REGIONS and region not in settings.VERIFY_REGIONS:
+            raise forms.ValidationError(
+                f"We cannot send codes to numbers of this country ({region}) yet. "
+                f"Numbers of these countries can vote: {accepted_countries()}."
+            )
+        return PhoneNumber.from_string(phonenumbers.format_number(number, PhoneNumberFormat.E164))
+
+
+def parse(text: str):
+    """Return the valid number that ``text`` spells, or raise ValidationError."""
+    text = plain_digits(re.sub(r"\s", " ", text))
+    # Half of the world dials 00 where others write +; to some it is part of a prefix of theirs.
+    spellings = [text, re.sub(r"^00", "+", text)]
+    readings = [number for number in map(read, spellings) if number]
+    if not readings:
+        raise forms.ValidationError(
+            "That is not a phone number. Type it with its country code, such as +1 202 555 0123."
+        )
+    number = next(filter(phonenumbers.is_valid_number, readings), None)
+    if number is None:
+        raise forms.ValidationError(
+            "No phone has that number. Check the digits and the country code, "
+            "such as +1 202 555 0123."
+        )
+    if number.extension:
+        raise forms.ValidationError("Codes cannot reach an extension. Type a direct number.")
+    return number
+
+
+def read(text: str):
+    try:
+        return phonenumbers.parse(text, settings.VERIFY_DEFAULT_REGION)
+    except NumberParseException:
+        return None
+
+
+def plain_digits(text: str) -> str:
+    """Write the digits of any script as 0 to 9, and leave the rest as it is."""
+    return "".join(str(unicodedata.decimal(character, character)) for character in text)
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label="Code",
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True}
+        ),
+        error_messages={
+            "required": "Type the code from your phone.",
+            "max_length": f"The code has {CODE_LENGTH} digits.",
+        },
+    )
+
+    def clean_code(self) -> str:
+        """Return the code in plain digits, however it was typed: spaced, or in another script."""
+        typed = plain_digits(re.sub(r"[\W_]", "", self.cleaned_data["code"]))
+        if not typed.isdecimal():
+            raise forms.ValidationError(f"The code is made of {CODE_LENGTH} digits only.")
+        if len(typed) != CODE_LENGTH:
+            raise forms.ValidationError(
+                f"The code has {CODE_LENGTH} digits; you typed {len(typed)}."
+            )
+        return typed
+
+
+class RecoveryForm(forms.Form):
+    code = forms.CharField(
+        label="Recovery code",
+        max_length=60,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+        error_messages={
+            "required": "Type one of your recovery codes.",
+            "max_length": "A recovery code is shorter than that.",
+        },
+    )
+
+    def clean_code(self) -> str:
+        code = plain(self.cleaned_data["code"])
+        if len(code) != LENGTH:
+            raise forms.ValidationError(
+                f"A recovery code has {LENGTH} letters and digits; you typed {len(code)}."
+            )
+        return code
+
+
+class PasswordForm(forms.Form):
+    """The password of ``user`` once more, before a grave act."""
+
+    password = forms.CharField(
+        label="Your password",
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        error_messages={"required": "Type your password."},
+    )
+
+    def __init__(self, user, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self):
+        password = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError("That is not your password.", code=WRONG_PASSWORD)
+        return password
+
+
+class ChangeForm(PasswordForm, PhoneForm):
+    """A new number for ``user``."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["number"].label = "New phone number"
+
+    def clean_number(self):
+        number = super().clean_number()
+        if number == self.user.two_factor.number:
+            raise forms.ValidationError("That is your number already.")
+        return number

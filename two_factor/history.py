@@ -1,0 +1,148 @@
+"""What happened to each code: an append-only record, and what it says about fraud."""
+
+import logging
+from datetime import timedelta
+
+import phonenumbers
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, Q
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+logger = logging.getLogger(__name__)
+
+# SMS fraud asks for codes and never types one. Below this share of codes used, with at least so
+# many sent within an hour, a range of numbers gets no more (Vonage asks for the same watch).
+LEAST_CONVERSION = 0.2
+LEAST_STARTS = 10
+WATCHED = timedelta(hours=1)
+# A code just sent may still be typed.
+TIME_TO_TYPE = timedelta(minutes=3)
+
+
+def range_key(number) -> str:
+    """Name the range a number is in, all that share all but four digits, without telling it."""
+    prefix = str(number)[:-4]
+    return salted_hmac("two_factor.range", prefix, algorithm="sha256").hexdigest()
+
+
+def conversion() -> dict:
+    """Return the two counts whose quotient is the conversion: codes sent, and codes used."""
+    return {
+        "started": Count("pk", filter=Q(kind__in=Event.STARTS)),
+        "verified": Count("pk", filter=Q(kind=Event.Kind.VERIFIED)),
+    }
+
+
+class EventQuerySet(models.QuerySet):
+    def update(self, **kwargs):
+        raise TypeError("The history is append-only.")
+
+    def delete(self):
+        raise TypeError("The history is append-only.")
+
+    def conversion_by_hour(self, since):
+        """Return country, hour, ``started`` and ``verified``, newest first."""
+        return (
+            self.filter(at__gte=since)
+            .annotate(hour=TruncHour("at"))
+            .values("hour", "region")
+            .annotate(**conversion())
+            .filter(started__gt=0)
+            .order_by("-hour", "region")
+        )
+
+    def is_braked(self, number) -> bool:
+        """Whether codes to the range of ``number`` are asked for but hardly ever used."""
+        now = timezone.now()
+        counted = (
+            self.filter(range_key=range_key(number), at__gt=now - WATCHED)
+            .exclude(kind__in=Event.STARTS, at__gt=now - TIME_TO_TYPE)
+            .aggregate(**conversion())
+        )
+        return (
+            counted["started"] >= LEAST_STARTS
+            and counted["verified"] < LEAST_CONVERSION * counted["started"]
+        )
+
+
+class Event(models.Model):
+    """One thing that happened on the way to a verified phone. Never changed, only purged by age."""
+
+    class Kind(models.TextChoices):
+        STARTED = "started", "code sent"
+        RESENT = "resent", "code sent again"
+        CALLED = "called", "called instead"
+        DELIVERED = "delivered", "delivered"
+        UNDELIVERED = "undelivered", "not delivered"
+        FAILED = "failed", "wrong code"
+        VOID = "void", "too many wrong codes"
+        LOCKED = "locked", "locked"
+        TROUBLE = "trouble", "provider's trouble"
+        CANCELLED = "cancelled", "cancelled"
+        VERIFIED = "verified", "verified"
+        CHANGED = "changed", "number changed"
+        RESET = "reset", "number removed"
+        RECOVERY_CODES = "recovery_codes", "new recovery codes"
+        RECOVERED = "recovered", "recovery code used"
+
+    STARTS = (Kind.STARTED, Kind.RESENT)
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    kind = models.CharField(max_length=20, choices=Kind)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    channel = models.CharField(max_length=5, blank=True)
+    number = models.CharField("number (masked)", max_length=20, blank=True)
+    region = models.CharField("country", max_length=3, blank=True)
+    range_key = models.CharField(max_length=64, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    seconds = models.PositiveIntegerField("seconds since the code was sent", null=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["range_key", "at"], name="event_range_at")]
+
+    def __str__(self):
+        return f"{self.get_kind_display()}, {self.at:%Y-%m-%d %H:%M}"
+
+    def save(self, *args, **kwargs):
+        if not self._state.adding:
+            raise TypeError("The history is append-only.")
+        # Else a new event with the key of an old one would take its place.
+        super().save(*args, **kwargs | {"force_insert": True})
+
+    def delete(self, *args, **kwargs):
+        raise TypeError("The history is append-only.")
+
+
+def brake(number):
+    """Raise Limited where codes to the range of ``number`` are asked for but hardly ever used."""
+    from .models import Limit, Limited
+
+    if not Event.objects.is_braked(number):
+        return
+    if Limit.objects.add("braked", range_key(number), int(WATCHED.total_seconds())).count == 1:
+        region = phonenumbers.region_code_for_number(number)
+        logger.error("Codes to a range of numbers in %s are paused: hardly any are used", region)
+    raise Limited("Codes to numbers like this one are paused: hardly any were used.", WATCHED)
+
+
+def record(kind, user, *, verification=None, number=None, address="") -> Event:
+    """Append an event; of the number it keeps a mask, the country, and a hash of its range."""
+    from .models import masked
+
+    number = number or (verification.number if verification else None)
+    event = Event(kind=kind, user=user, address=address)
+    if number:
+        event.number = masked(number)
+        event.region = phonenumbers.region_code_for_number(number) or ""
+        event.range_key = range_key(number)
+    if verification:
+        event.channel = verification.channel
+        event.seconds = max(0, int((timezone.now() - verification.started_at).total_seconds()))
+    event.save()
+    return event

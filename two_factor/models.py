@@ -1,0 +1,389 @@
+import math
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import phonenumbers
+from django.conf import settings
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import Case, F, Q, When
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from phonenumber_field.modelfields import PhoneNumberField
+
+from . import signals
+from .history import Event, record
+from .recovery import RecoveryCode  # noqa: F401 (a model too, which Django looks for here)
+
+HOUR, DAY = 3600, 86400  # seconds
+
+# Six digits, and at most ten minutes for all steps of one code (NIST 800-63B-4 §3.1.3.2).
+CODE_LENGTH = 6
+CHANNEL_TIMEOUT = 180  # seconds
+
+
+# So many sends an hour that the provider refuses do not count against the user's limits.
+FORGIVEN_SENDS = 5
+
+
+class Limited(Exception):
+    """Too many codes asked for or tried. ``retry_after`` is how many seconds to wait."""
+
+    def __init__(self, reason: str, wait: timedelta):
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = max(1, math.ceil(wait.total_seconds()))
+
+
+class NumberTaken(Exception):
+    """The number is the proven number of another account."""
+
+
+class OtherNumberProven(Exception):
+    """The account has another proven number."""
+
+
+def masked(number) -> str:
+    """Hide all of a phone number but its last two digits."""
+    return f"•••• ••{str(number)[-2:]}"
+
+
+ADD_TO_LIMIT = """
+    INSERT INTO two_factor_limit AS used (key, count, ends_at) VALUES (%s, %s, %s)
+    ON CONFLICT (key) DO UPDATE SET count = used.count + excluded.count
+    RETURNING count
+"""
+
+
+class LimitManager(models.Manager):
+    def add(self, name: str, value, seconds: int, amount: int = 1) -> "Limit":
+        """Add ``amount`` to what ``value`` has used up in the current window of ``seconds``.
+
+        One statement counts and answers, so that of parallel requests each sees its own count.
+        """
+        window = int(timezone.now().timestamp()) // seconds
+        key = salted_hmac("two_factor.Limit", f"{name}:{value}:{window}", algorithm="sha256")
+        ends_at = datetime.fromtimestamp((window + 1) * seconds, UTC)
+        adapted_ends_at = connection.ops.adapt_datetimefield_value(ends_at)
+        with connection.cursor() as cursor:
+            cursor.execute(ADD_TO_LIMIT, [key.hexdigest(), amount, adapted_ends_at])
+            [count] = cursor.fetchone()
+        return Limit(key=key.hexdigest(), count=count, ends_at=ends_at)
+
+
+class Limit(models.Model):
+    """How often something was done in one window of time.
+
+    The key is a keyed hash: neither numbers nor addresses stand in this table.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    count = models.IntegerField()
+    ends_at = models.DateTimeField(db_index=True)
+
+    objects = LimitManager()
+
+    def __str__(self):
+        return f"{self.count} until {self.ends_at}"
+
+
+def send_limits(user_id: int, number: str, address: str) -> list[tuple]:
+    """Return name, value, most and seconds of each limit that one message counts against."""
+    return [
+        ("user", user_id, settings.VERIFY_SENDS_PER_USER, HOUR),
+        ("number", number, settings.VERIFY_SENDS_PER_NUMBER, HOUR),
+        ("address", address, settings.VERIFY_SENDS_PER_IP, HOUR),
+        # Fraud runs through neighbouring numbers: a range is all that share all but four digits.
+        ("prefix", number[:-4], settings.VERIFY_SENDS_PER_PREFIX, HOUR),
+        ("site", "", settings.VERIFY_SENDS_PER_DAY, DAY),
+    ]
+
+
+class TwoFactor(models.Model):
+    """A user's second factor: the proven phone number, and the tries made at proving one.
+
+    ``number`` is null until a code sent to it came back. ``generation`` changes with the number
+    and on a reset; whatever was verified under an earlier one asks again.
+    """
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="two_factor")
+    number = PhoneNumberField(null=True, blank=True, unique=True)
+    generation = models.UUIDField(default=uuid.uuid4, editable=False)
+    verified_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    locked_until = models.DateTimeField(null=True, blank=True, editable=False)
+    sends = models.PositiveIntegerField(default=0, editable=False)
+    next_send_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "second factor"
+        verbose_name_plural = "second factors"
+
+    def __str__(self):
+        return f"{self.user}, {self.masked_number or 'no number'}"
+
+    @property
+    def masked_number(self) -> str:
+        return masked(self.number) if self.number else ""
+
+    @property
+    def seconds_to_next_send(self) -> int:
+        if self.next_send_at is None:
+            return 0
+        return max(0, math.ceil((self.next_send_at - timezone.now()).total_seconds()))
+
+    def row(self):
+        return TwoFactor.objects.filter(pk=self.pk)
+
+    def count_guess(self):
+        """Count one more code tried, before the provider is asked, or raise Limited.
+
+        One UPDATE decides, so parallel guesses cannot slip through together. Only a right code
+        takes the count back; a new code or another browser does not (NIST 800-63B-4 §3.2.2).
+        """
+        now = timezone.now()
+        most = settings.VERIFY_MAX_FAILURES
+        lock_ends = now + timedelta(seconds=settings.VERIFY_LOCK_SECONDS)
+        self.row().filter(locked_until__lte=now).update(failures=0, locked_until=None)
+        counted = (
+            self.row()
+            .filter(locked_until=None)
+            .update(
+                failures=F("failures") + 1,
+                locked_until=Case(When(failures__gte=most - 1, then=lock_ends), default=None),
+            )
+        )
+        self.refresh_from_db(fields=["failures", "locked_until"])
+        if not counted:
+            raise Limited("Too many wrong codes.", (self.locked_until or lock_ends) - now)
+
+    @transaction.atomic
+    def count_send(self, number: str, address: str):
+        """Count one more message to ``number``, asked for from ``address``, or raise Limited.
+
+        The waits between messages grow; the limits bound what fraud can cost. What is refused
+        counts nowhere, so that the time it names to try again holds.
+        """
+        now = timezone.now()
+        for name, value, most, seconds in send_limits(self.user_id, number, address):
+            limit = Limit.objects.add(name, value, seconds)
+            if limit.count > most:
+                raise Limited("Too many codes were asked for.", limit.ends_at - now)
+        self.begin_wait(now)
+
+    def begin_wait(self, now):
+        """Begin the wait for the next message, or raise Limited while one lasts."""
+        # After a quiet day the waits begin anew.
+        self.row().filter(next_send_at__lte=now - timedelta(seconds=DAY)).update(sends=0)
+        *waits, last_wait = [now + timedelta(seconds=s) for s in settings.VERIFY_RESEND_WAITS]
+        steps = [When(sends=sends, then=wait) for sends, wait in enumerate(waits)]
+        counted = (
+            self.row()
+            .filter(Q(next_send_at=None) | Q(next_send_at__lte=now))
+            .update(sends=F("sends") + 1, next_send_at=Case(*steps, default=last_wait))
+        )
+        self.refresh_from_db(fields=["sends", "next_send_at"])
+        if not counted:
+            raise Limited("We sent you a code a moment ago.", self.next_send_at - now)
+
+    @transaction.atomic
+    def uncount_send(self, number: str, address: str):
+        """Take back ``count_send`` where the provider refused and certainly sent nothing.
+
+        Not endlessly: each try asks the provider, even if it sends nothing.
+        """
+        if Limit.objects.add("refused", self.user_id, HOUR).count > FORGIVEN_SENDS:
+            return
+        # In the order of count_send, lest the two wait for each other.
+        for name, value, _, seconds in send_limits(self.user_id, number, address):
+            Limit.objects.add(name, value, seconds, -1)
+        self.row().filter(sends__gt=0).update(sends=F("sends") - 1, next_send_at=None)
+        self.refresh_from_db(fields=["sends", "next_send_at"])
+
+    def uncount_guess(self):
+        """Take back ``count_guess`` where the provider did not judge the code."""
+        self.row().filter(failures__gt=0).update(failures=F("failures") - 1, locked_until=None)
+
+    def prove(self, number, replaces=False):
+        """Make ``number``, to which the right code was sent, this user's proven number.
+
+        Raises NumberTaken where it is another account's, and OtherNumberProven where this one
+        has another number and the code was not sent to replace it.
+        """
+        values = {
+            "number": number,
+            "generation": self.generation if self.number == number else uuid.uuid4(),
+            "verified_at": timezone.now(),
+            "failures": 0,
+            "locked_until": None,
+            "sends": 0,
+            "next_send_at": None,
+        }
+        try:
+            with transaction.atomic():
+                proven = (
+                    self.row()
+                    .filter(Q() if replaces else Q(number=None) | Q(number=number))
+                    .update(**values)
+                )
+                if replaces:
+                    # Other changes were asked for by browsers that proved the number of before.
+                    Verification.objects.filter(user=self.user, is_change=True).delete()
+        except IntegrityError as error:
+            raise NumberTaken from error
+        if not proven:
+            raise OtherNumberProven
+        for field, value in values.items():
+            setattr(self, field, value)
+
+    def forgive(self):
+        """Begin to count wrong codes anew: the user got in by other means."""
+        self.row().update(failures=0, locked_until=None)
+
+    def reset(self):
+        """Take the number away, for a lost phone: all verified sessions and codes end."""
+        number = self.number
+        self.number, self.verified_at, self.generation = None, None, uuid.uuid4()
+        self.failures, self.locked_until = 0, None
+        with transaction.atomic():
+            self.save(
+                update_fields=["number", "verified_at", "generation", "failures", "locked_until"]
+            )
+            self.user.recovery_codes.all().delete()
+            Verification.objects.filter(user=self.user).delete()
+            record(Event.Kind.RESET, self.user, number=number)
+        signals.phone_reset.send(TwoFactor, user=self.user, request=None)
+
+
+class VerificationQuerySet(models.QuerySet):
+    def live(self):
+        return self.filter(expires_at__gt=timezone.now())
+
+    def claim(self, user, number, is_change=False) -> "tuple[Verification, bool]":
+        """Return the user's verification of ``number``, and whether it is new.
+
+        Of two clicks at once both get it, and to one of them it is new.
+        """
+        now = timezone.now()
+        self.filter(expires_at__lte=now).delete()
+        channel = Channel.first_for(number)
+        fresh = {"channel": channel, "started_at": now, "expires_at": now + channel.life}
+        # Given up before and now asked for again, it is not to be cancelled any more.
+        return self.update_or_create(
+            user=user,
+            number=number,
+            defaults={"is_abandoned": False, "is_change": is_change},
+            create_defaults=fresh | {"is_change": is_change},
+        )
+
+
+class Channel(models.TextChoices):
+    SMS = "sms"
+    VOICE = "voice"
+
+    @classmethod
+    def first_for(cls, number) -> "Channel":
+        """Return how to reach ``number`` at first: a landline reads no SMS."""
+        is_landline = phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.FIXED_LINE
+        return cls.VOICE if is_landline else cls.SMS
+
+    @property
+    def life(self) -> timedelta:
+        """How long a verification lives that begins here: an SMS is followed by a call."""
+        steps = 2 if self == Channel.SMS else 1
+        return timedelta(seconds=steps * CHANNEL_TIMEOUT)
+
+
+class Verification(models.Model):
+    """A code under way to a number that it has yet to prove.
+
+    The row goes when the code is used, void or too old: until then the number is only pending.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    number = PhoneNumberField()
+    # Vonage's. Null while its answer to the start is awaited, or was lost.
+    request_id = models.UUIDField(null=True, editable=False)
+    channel = models.CharField(max_length=5, choices=Channel)
+    started_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    # Whether it is to replace the proven number.
+    is_change = models.BooleanField(default=False)
+    # Vonage told us that the message or call did not get through.
+    is_undelivered = models.BooleanField(default=False)
+    # The user gave it up while Vonage would not cancel it yet; uncancelled, it ends with a call.
+    is_abandoned = models.BooleanField(default=False)
+
+    objects = VerificationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "number"], name="verification_once_per_user_and_number"
+            ),
+        ]
+
+    def __str__(self):
+        return f"code for {self.masked_number}"
+
+    @property
+    def masked_number(self) -> str:
+        return masked(self.number)
+
+    @property
+    def is_call(self) -> bool:
+        """Whether the newest code is spoken: by then an unanswered SMS was followed by a call."""
+        sms_ends = self.started_at + timedelta(seconds=CHANNEL_TIMEOUT)
+        return self.channel == Channel.VOICE or sms_ends <= timezone.now()
+
+    def retake(self) -> bool:
+        """Take over a start whose answer never came, once its call must have ended.
+
+        Returns False where the answer did come, or another click was quicker.
+        """
+        call_ended = timezone.now() - timedelta(seconds=settings.VONAGE_TIMEOUT + 1)
+        unanswered = Verification.objects.filter(
+            pk=self.pk, request_id=None, started_at__lte=call_ended
+        )
+        return bool(unanswered.update(started_at=timezone.now()))
+
+    def accept(self, request_id):
+        """Note the id under which Vonage has the code, and count its life from now."""
+        self.request_id = request_id
+        self.started_at = timezone.now()
+        self.expires_at = self.started_at + Channel(self.channel).life
+        self.is_abandoned = self.is_undelivered = False
+        fields = ["request_id", "channel", "started_at", "expires_at"]
+        fields += ["is_abandoned", "is_undelivered"]
+        # Not saved: the row is gone where another tab was quicker to use the code before.
+        Verification.objects.filter(pk=self.pk).update(
+            **{field: getattr(self, field) for field in fields}
+        )
+
+
+class WebhookToken(models.Model):
+    """A token that signed a webhook: each counts once. Kept as long as it could be replayed."""
+
+    fingerprint = models.CharField(max_length=64, primary_key=True)
+    used_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self):
+        return self.fingerprint
+
+
+class SandboxRequest(models.Model):
+    """What Vonage would know of a request. Only the sandbox uses it (see sandbox.py)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    number = models.CharField(max_length=15, unique=True)
+    channels = models.JSONField(default=list)
+    channel_timeout = models.PositiveIntegerField(default=CHANNEL_TIMEOUT)
+    code_length = models.PositiveSmallIntegerField(default=CODE_LENGTH)
+    code = models.CharField(max_length=10)
+    step = models.PositiveSmallIntegerField(default=0)
+    started_at = models.DateTimeField()
+    step_started_at = models.DateTimeField()
+    wrong_codes = models.PositiveSmallIntegerField(default=0)
+
+    def __str__(self):
+        return f"sandbox request {self.id}"

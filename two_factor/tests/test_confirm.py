@@ -1,0 +1,428 @@
+import logging
+from datetime import UTC, datetime
+
+import pytest
+import requests
+from django.conf import settings as django_settings
+from django.test import Client
+from django.urls import reverse
+
+from two_factor.mixins import VERIFIED
+from two_factor.models import CHANNEL_TIMEOUT, TwoFactor, Verification
+from two_factor.steps import EXPIRED, VERIFICATION
+from two_factor.views import (
+    NOT_SENT_YET,
+    OTHER_PROVEN,
+    TAKEN,
+    UNCHECKED,
+    VOID,
+    WRONG_CODE,
+)
+
+from .factories import TwoFactorFactory
+from .pages import field_errors, page, sentences
+from .parallel import in_parallel
+from .vonage import (
+    PROBLEM,
+    PROVIDERS_WORDS,
+    REFUSALS,
+    REQUEST_ID,
+    UNCLEAR,
+    UNREADABLE,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+URL = reverse("two_factor:confirm")
+NUMBER, OTHER_NUMBER = "+12025550123", "+12025550124"
+CODE = "482913"
+
+
+def confirm(browser, code=CODE, **data):
+    return browser.post(URL, {"code": code, **data})
+
+
+def create(browser, number=NUMBER):
+    return browser.post(reverse("two_factor:create"), {"number": number})
+
+
+def is_verified(browser) -> bool:
+    return VERIFIED in browser.session
+
+
+def failures_of(user) -> int:
+    return TwoFactor.objects.get(user=user).failures
+
+
+@pytest.fixture
+def wrong(vonage):
+    """Have Vonage say that codes are wrong."""
+    vonage.check(400)
+
+
+def test_the_right_code_verifies_this_browser(awaiting_code, vonage):
+    response = confirm(awaiting_code, next="/polls/1/?choice=2")
+    assert response.status_code == 302
+    assert response["Location"] == "/polls/1/?choice=2"
+    assert is_verified(awaiting_code)
+    assert awaiting_code.get(reverse("polls:ballot", args=[1])).status_code == 404
+
+
+def test_the_code_is_checked_once_with_its_request(awaiting_code, vonage):
+    confirm(awaiting_code)
+    assert vonage.paths == [f"/v2/verify/{REQUEST_ID}"]
+    assert vonage.bodies == [{"code": CODE}]
+
+
+def test_the_number_is_proven_now(awaiting_code, user):
+    confirm(awaiting_code)
+    two_factor = TwoFactor.objects.get(user=user)
+    assert two_factor.number == NUMBER
+    assert two_factor.verified_at == datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def test_the_pending_data_is_gone(awaiting_code):
+    confirm(awaiting_code)
+    assert not Verification.objects.exists()
+    assert VERIFICATION not in awaiting_code.session
+    assert "5550123" not in str(dict(awaiting_code.session))
+
+
+def test_the_proven_number_is_the_one_the_code_went_to(awaiting_code, user):
+    confirm(awaiting_code, number=OTHER_NUMBER, request_id="another")
+    assert TwoFactor.objects.get(user=user).number == NUMBER
+
+
+def test_the_keys_of_session_and_forms_change(awaiting_code):
+    awaiting_code.get(reverse("two_factor:verify"))
+    before = awaiting_code.session.session_key, awaiting_code.cookies["csrftoken"].value
+    confirm(awaiting_code)
+    assert awaiting_code.session.session_key != before[0]
+    assert awaiting_code.cookies["csrftoken"].value != before[1]
+
+
+def test_the_old_session_id_is_worth_nothing(awaiting_code):
+    thief = Client()
+    thief.cookies[django_settings.SESSION_COOKIE_NAME] = awaiting_code.session.session_key
+    confirm(awaiting_code)
+    assert thief.get(reverse("account"))["Location"] == "/login/?next=/account/"
+
+
+def test_confirming_again_goes_on_without_a_call(awaiting_code, vonage):
+    confirm(awaiting_code)
+    assert confirm(awaiting_code, next="/polls/1/")["Location"] == "/polls/1/"
+    assert vonage.calls == ["check"]
+
+
+@pytest.mark.parametrize("typed", ["482 913", " 482-913 ", "４８２９１３", "٤٨٢٩١٣", "482–913"])
+def test_a_code_may_be_typed_in_many_ways(awaiting_code, vonage, typed):
+    confirm(awaiting_code, typed)
+    assert vonage.bodies == [{"code": CODE}]
+
+
+def test_the_anonymous_sign_in_first(client, vonage):
+    response = confirm(client, next="/polls/1/")
+    assert response["Location"] == "/login/?next=/polls/1/"
+    assert vonage.calls == []
+
+
+def test_without_a_code_under_way_it_goes_back_to_the_number(signed_in, vonage):
+    response = signed_in.post(URL, {"code": CODE, "next": "/polls/1/"}, follow=True)
+    assert response.redirect_chain == [("/2fa/?next=%2Fpolls%2F1%2F", 302)]
+    assert EXPIRED in sentences(response)
+    assert vonage.calls == []
+
+
+def test_after_expiry_it_goes_back_to_the_number(awaiting_code, vonage, clock):
+    clock.shift(2 * CHANNEL_TIMEOUT)
+    response = awaiting_code.post(URL, {"code": CODE}, follow=True)
+    assert EXPIRED in sentences(response)
+    assert vonage.calls == []
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+def test_it_only_takes_a_form(awaiting_code, vonage, method):
+    assert getattr(awaiting_code, method)(URL).status_code == 405
+    assert vonage.calls == []
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("", "Type the code from your phone."),
+        ("12345", "The code has 6 digits; you typed 5."),
+        ("1234567", "The code has 6 digits; you typed 7."),
+        ("12345a", "The code is made of 6 digits only."),
+        ("²²²²²²", "The code is made of 6 digits only."),
+        ("-", "The code is made of 6 digits only."),
+        ("12345\0", "Null characters are not allowed."),
+        ("1" * 10_000, "The code has 6 digits."),
+        ("../../verify", "The code is made of 6 digits only."),
+    ],
+)
+def test_what_cannot_be_a_code_costs_no_try(awaiting_code, vonage, user, code, sentence):
+    response = confirm(awaiting_code, code)
+    assert response.status_code == 200
+    assert sentence in field_errors(response)
+    assert not code or f'value="{code}"' in page(response)
+    assert (vonage.calls, failures_of(user)) == ([], 0)
+
+
+@pytest.mark.parametrize("data", [{}, {"next": "/polls/"}, {"code[]": CODE}, {"number": NUMBER}])
+def test_it_asks_for_a_missing_code(awaiting_code, vonage, data):
+    assert "Type the code from your phone." in field_errors(awaiting_code.post(URL, data))
+    assert vonage.calls == []
+
+
+def test_of_several_codes_one_is_checked(awaiting_code, vonage):
+    awaiting_code.post(URL, {"code": ["111111", CODE]})
+    assert vonage.bodies == [{"code": CODE}]
+
+
+def test_a_wrong_code_is_told_at_its_field_and_kept(awaiting_code, wrong, user):
+    response = confirm(awaiting_code)
+    assert response.status_code == 200
+    assert WRONG_CODE in field_errors(response)
+    assert f'value="{CODE}"' in page(response)
+    assert failures_of(user) == 1
+
+
+def test_a_wrong_code_verifies_nothing(awaiting_code, wrong, user):
+    confirm(awaiting_code)
+    assert not is_verified(awaiting_code)
+    assert TwoFactor.objects.get(user=user).number is None
+
+
+def test_after_a_wrong_code_the_right_one_counts(awaiting_code, vonage):
+    vonage.check(400)
+    confirm(awaiting_code)
+    vonage.check()
+    confirm(awaiting_code)
+    assert is_verified(awaiting_code)
+
+
+@pytest.mark.parametrize(("status", "sentence"), [(410, VOID), (404, EXPIRED)])
+def test_a_void_code_leads_back_to_the_number(awaiting_code, vonage, status, sentence):
+    vonage.check(status)
+    response = awaiting_code.post(URL, {"code": CODE, "next": "/polls/1/"}, follow=True)
+    assert response.redirect_chain == [("/2fa/?next=%2Fpolls%2F1%2F", 302)]
+    assert sentence in sentences(response)
+    assert not Verification.objects.exists()
+    assert not is_verified(awaiting_code)
+
+
+TROUBLES = {**REFUSALS, 409: {"status": 409, "json": PROBLEM}, **UNCLEAR, **UNREADABLE}
+TROUBLES["failed with an id"] = {
+    "status": 200,
+    "json": {"request_id": REQUEST_ID, "status": "failed"},
+}
+
+
+@pytest.mark.parametrize("answer", TROUBLES.values(), ids=map(str, TROUBLES))
+def test_when_vonage_has_trouble_the_code_can_be_typed_again(awaiting_code, vonage, answer):
+    vonage.check(**answer)
+    response = confirm(awaiting_code)
+    assert response.status_code == 200
+    assert UNCHECKED in sentences(response)
+    assert f'value="{CODE}"' in page(response)
+    assert vonage.calls == ["check"]
+
+
+@pytest.mark.parametrize("answer", TROUBLES.values(), ids=map(str, TROUBLES))
+def test_when_vonage_has_trouble_nobody_is_verified(awaiting_code, vonage, user, answer):
+    vonage.check(**answer)
+    response = confirm(awaiting_code)
+    assert not is_verified(awaiting_code)
+    assert TwoFactor.objects.get(user=user).number is None
+    assert awaiting_code.get(reverse("account")).status_code == 200
+    for secret in [REQUEST_ID, PROVIDERS_WORDS, "5550123"]:
+        assert secret not in page(response)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 409, 429])
+def test_a_code_that_vonage_did_not_judge_costs_no_try(awaiting_code, vonage, user, status):
+    vonage.check(status, json=PROBLEM)
+    confirm(awaiting_code)
+    assert failures_of(user) == 0
+
+
+@pytest.mark.parametrize("answer", UNCLEAR.values(), ids=map(str, UNCLEAR))
+def test_a_code_that_vonage_may_have_judged_costs_a_try(awaiting_code, vonage, user, answer):
+    vonage.check(**answer)
+    confirm(awaiting_code)
+    assert failures_of(user) == 1
+
+
+def test_while_the_start_is_unanswered_no_code_can_be_checked(signed_in, vonage, user):
+    vonage.start(body=requests.ReadTimeout("Read timed out."))
+    create(signed_in)
+    create(signed_in)
+    response = confirm(signed_in)
+    assert NOT_SENT_YET in sentences(response)
+    assert (vonage.calls, failures_of(user)) == (["start"], 0)
+
+
+def test_while_voting_is_paused_nothing_is_called(awaiting_code, vonage, settings):
+    settings.VONAGE_API_KEY = ""
+    response = awaiting_code.post(URL, {"code": CODE}, follow=True)
+    assert "Voting is paused" in sentences(response)
+    assert vonage.calls == []
+
+
+def test_a_number_of_another_account_is_told_after_the_right_code(awaiting_code, vonage, user):
+    TwoFactorFactory(number=NUMBER)
+    response = awaiting_code.post(URL, {"code": CODE}, follow=True)
+    assert TAKEN in sentences(response)
+    assert not is_verified(awaiting_code)
+    assert TwoFactor.objects.get(user=user).number is None
+    assert not Verification.objects.exists()
+
+
+def test_a_number_of_another_account_is_not_told_after_a_wrong_code(awaiting_code, wrong):
+    TwoFactorFactory(number=NUMBER)
+    response = confirm(awaiting_code)
+    assert TAKEN not in page(response)
+    assert WRONG_CODE in field_errors(response)
+
+
+def test_a_second_number_does_not_replace_the_proven_one(awaiting_code, second_browser, user):
+    TwoFactor.objects.filter(user=user).update(number=OTHER_NUMBER)
+    response = awaiting_code.post(URL, {"code": CODE}, follow=True)
+    assert OTHER_PROVEN in sentences(response)
+    assert TwoFactor.objects.get(user=user).number == OTHER_NUMBER
+    assert not is_verified(awaiting_code)
+
+
+def test_another_browser_proves_the_number_anew_without_typing_it(
+    verified, second_browser, two_factor, vonage
+):
+    second_browser.post(reverse("two_factor:create"))
+    assert not is_verified(second_browser)
+    confirm(second_browser)
+    assert is_verified(second_browser)
+    assert vonage.calls == ["start", "check"]
+
+
+def test_proving_a_number_anew_leaves_other_browsers_verified(
+    verified, second_browser, two_factor, vonage
+):
+    second_browser.post(reverse("two_factor:create"))
+    confirm(second_browser)
+    generation = two_factor.generation
+    two_factor.refresh_from_db()
+    assert two_factor.generation == generation
+
+
+@pytest.fixture
+def locked(awaiting_code, wrong, vonage):
+    for _ in range(10):
+        confirm(awaiting_code)
+    return awaiting_code
+
+
+def test_ten_wrong_codes_lock(locked, vonage):
+    response = confirm(locked)
+    assert (response.status_code, response["Retry-After"]) == (429, "600")
+    assert "Too many wrong codes. Please try again in 10 minutes." in sentences(response)
+    assert vonage.calls == ["check"] * 10
+
+
+def test_while_locked_the_right_code_is_not_even_checked(locked, vonage):
+    vonage.check()
+    confirm(locked)
+    assert not is_verified(locked)
+    assert vonage.calls == ["check"] * 10
+
+
+def test_the_lock_says_how_long_it_still_lasts(locked, clock):
+    clock.shift(300)
+    assert confirm(locked)["Retry-After"] == "300"
+
+
+def test_the_lock_ends(locked, vonage, clock):
+    clock.shift(600)
+    vonage.check()
+    create(locked)
+    confirm(locked)
+    assert is_verified(locked)
+
+
+def test_after_the_lock_there_are_ten_more_tries(locked, user, clock):
+    clock.shift(600)
+    create(locked)
+    confirm(locked)
+    assert failures_of(user) == 1
+
+
+def test_the_lock_holds_in_every_browser(locked, second_browser, vonage):
+    create(second_browser)
+    assert confirm(second_browser).status_code == 429
+    assert vonage.calls == ["check"] * 10
+
+
+def test_a_new_code_does_not_reset_the_count(awaiting_code, vonage, user, clock):
+    vonage.check(400)
+    confirm(awaiting_code)
+    vonage.check(410)
+    confirm(awaiting_code)
+    clock.shift(30)
+    create(awaiting_code)
+    confirm(awaiting_code)
+    assert failures_of(user) == 3
+
+
+def test_signing_in_again_does_not_reset_the_count(awaiting_code, wrong, user, clock):
+    confirm(awaiting_code)
+    awaiting_code.post(reverse("logout"))
+    awaiting_code.force_login(user)
+    create(awaiting_code)
+    confirm(awaiting_code)
+    assert failures_of(user) == 2
+
+
+def test_the_right_code_resets_the_count(awaiting_code, vonage, user):
+    vonage.check(400)
+    confirm(awaiting_code)
+    vonage.check()
+    confirm(awaiting_code)
+    assert failures_of(user) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_guesses_at_once_ten_reach_vonage(awaiting_code, wrong, vonage, settings):
+    settings.VERIFY_CALLS_AT_ONCE = 16
+
+    def guess():
+        browser = Client()
+        browser.cookies = awaiting_code.cookies
+        return confirm(browser).status_code
+
+    statuses = in_parallel(32, guess)
+    assert sorted(statuses) == [200] * 10 + [429] * 22
+    assert vonage.calls == ["check"] * 10
+
+
+def test_nothing_of_it_stands_in_the_log(signed_in, vonage, caplog, clock, monkeypatch):
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "django")
+    monkeypatch.setattr(logging.getLogger("django"), "propagate", True)
+    walk_all_ways(signed_in, vonage, clock)
+    assert is_verified(signed_in)
+    assert "Vonage Verify answered 400 to check" in caplog.text
+    for secret in ["5550123", "5550124", CODE, "111111", REQUEST_ID, "shared-secret"]:
+        assert secret not in caplog.text
+
+
+def walk_all_ways(browser, vonage, clock):
+    """Go through all steps, each with trouble first."""
+    for answer in [*REFUSALS.values(), *UNCLEAR.values(), {"status": 202}]:
+        vonage.start(**answer)
+        create(browser, OTHER_NUMBER)
+        clock.shift(600)
+    for step in ["call", "resend", "cancel"]:
+        browser.post(reverse(f"two_factor:{step}"))
+        clock.shift(600)
+        create(browser)
+    vonage.check(400)
+    confirm(browser, "111111")
+    vonage.check()
+    confirm(browser)

@@ -1,0 +1,210 @@
+import re
+
+import pytest
+from django.core import mail
+from django.core.management import call_command
+from django.urls import reverse
+
+from two_factor.mail import send
+from two_factor.mixins import VERIFIED
+from two_factor.models import TwoFactor
+from two_factor.recovery import RecoveryCode
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+PASSWORD, CODE, NEW = "correct horse battery", "482913", "+12025550188"
+CHANGE_PASSWORD = "change your password at once: whoever did this knows it."
+EVENTS = ["new_number", "changed", "reset", "recovered", "locked", "failed"]
+
+
+@pytest.fixture(autouse=True)
+def address(user):
+    user.email = "ada@example.com"
+    user.save(update_fields=["email"])
+
+
+def confirm(browser):
+    return browser.post(reverse("two_factor:confirm"), {"code": CODE})
+
+
+def change(browser):
+    data = {"number": NEW, "password": PASSWORD}
+    browser.post(reverse("two_factor:change"), data)
+    return confirm(browser)
+
+
+def recover(browser, user, used=0):
+    *spent, code = RecoveryCode.objects.renew(user)[: used + 1]
+    for other in spent:
+        RecoveryCode.objects.use(user, other)
+    return browser.post(reverse("two_factor:recover"), {"code": code})
+
+
+def only_mail():
+    [message] = mail.outbox
+    return message
+
+
+def html_of(message) -> str:
+    [html] = [part.content for part in message.alternatives if part.mimetype == "text/html"]
+    return html
+
+
+def words_of(message) -> str:
+    """Return the text, after making sure that the HTML says the same."""
+    html = re.sub(r"<title>.*?</title>|<[^>]+>", " ", html_of(message))
+    assert html.split() == message.body.split()
+    return " ".join(message.body.split())
+
+
+def test_a_new_number(awaiting_code, user):
+    confirm(awaiting_code)
+    assert only_mail().subject == "A phone number was added to your Pollstr account"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert "The number •••• ••23 was proven with a code, and now votes with your account." in words
+    assert CHANGE_PASSWORD in words
+    assert "ask whoever runs the site to remove the number" in words
+
+
+def test_the_same_number_in_another_browser_is_no_news(signed_in, two_factor, vonage):
+    signed_in.post(reverse("two_factor:create"))
+    confirm(signed_in)
+    assert mail.outbox == []
+
+
+def test_another_number(verified, vonage):
+    change(verified)
+    assert only_mail().subject == "Your Pollstr account has another phone number"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert "Your account now votes with the number •••• ••88." in words
+    assert CHANGE_PASSWORD in words
+
+
+def test_a_number_removed(two_factor, user):
+    call_command("two_factor_reset", user.username)
+    assert only_mail().subject == "The phone number of your Pollstr account was removed"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert "your recovery codes are void" in words
+    assert "If you did not, ask whoever runs the site why it was done" in words
+
+
+@pytest.mark.parametrize(("used", "sentence"), [(0, "You have 9 more."), (9, "your last one.")])
+def test_a_used_recovery_code(signed_in, two_factor, user, used, sentence):
+    recover(signed_in, user, used)
+    assert only_mail().subject == "A recovery code of your Pollstr account was used"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert sentence in words
+    assert CHANGE_PASSWORD in words
+    assert "Then make new recovery codes, which voids the old ones." in words
+
+
+def test_a_lock(awaiting_code, vonage):
+    vonage.check(400)
+    for _ in range(12):
+        confirm(awaiting_code)
+    assert only_mail().subject == "Too many wrong codes for your Pollstr account"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert "your account takes no more of them for 10 minutes" in words
+    assert CHANGE_PASSWORD in words
+
+
+def test_a_failed_code_after_the_right_password(awaiting_code, vonage):
+    vonage.check(400)
+    confirm(awaiting_code)
+    assert mail.outbox == []
+    vonage.check(410)
+    confirm(awaiting_code)
+    assert only_mail().subject == "Wrong codes were typed for your Pollstr account"
+    assert only_mail().to == ["ada@example.com"]
+    words = words_of(only_mail())
+    assert "Somebody signed in with your password, but did not know the code" in words
+    assert CHANGE_PASSWORD in words
+
+
+def test_a_change_mails_neither_number_nor_code(verified, vonage, user):
+    change(verified)
+    text = only_mail().message().as_string() + only_mail().body + html_of(only_mail())
+    for secret in ["5550123", "5550188", CODE, "555"]:
+        assert secret not in text
+
+
+def test_a_used_recovery_code_is_not_mailed(signed_in, two_factor, user):
+    code = RecoveryCode.objects.renew(user)[0]
+    signed_in.post(reverse("two_factor:recover"), {"code": code})
+    text = only_mail().body + html_of(only_mail())
+    assert code not in text
+    assert code.replace("-", "") not in text
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_says_to_whom_and_when(user, name):
+    send(user, name)
+    assert only_mail().body.startswith("Hello ada,\n\n")
+    assert only_mail().body.strip().endswith("Pollstr, 1 June 2026, 12:00 UTC")
+    assert "If you did not" in only_mail().body or "If it was not" in only_mail().body
+    assert f"<title>{only_mail().subject}</title>" in html_of(only_mail())
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_name_is_escaped_in_html_and_plain_in_text(user, name):
+    user.username = "<b>Tom & Co</b>"
+    send(user, name)
+    assert "Hello <b>Tom & Co</b>," in only_mail().body
+    assert "Hello &lt;b&gt;Tom &amp; Co&lt;/b&gt;," in html_of(only_mail())
+    assert "<b>" not in html_of(only_mail())
+
+
+def test_without_an_address_there_is_no_mail(awaiting_code, user):
+    type(user).objects.update(email="")
+    confirm(awaiting_code)
+    assert mail.outbox == []
+    assert VERIFIED in awaiting_code.session
+
+
+@pytest.fixture
+def no_mail_server(settings):
+    """A mail server that refuses connections."""
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "127.0.0.1", "port": 1, "timeout": 1},
+        }
+    }
+
+
+def test_trouble_with_mail_stops_no_proof(awaiting_code, no_mail_server, user, caplog):
+    assert confirm(awaiting_code)["Location"] == "/polls/"
+    assert VERIFIED in awaiting_code.session
+    assert "The mail new_number could not be sent: ConnectionRefusedError" in caplog.text
+    assert "ada@example.com" not in caplog.text
+
+
+def test_trouble_with_mail_stops_no_change(verified, vonage, no_mail_server, user):
+    assert change(verified)["Location"] == "/polls/"
+    assert TwoFactor.objects.get(user=user).number == NEW
+
+
+def test_trouble_with_mail_stops_no_recovery(signed_in, two_factor, no_mail_server, user):
+    assert recover(signed_in, user)["Location"] == "/polls/"
+    assert VERIFIED in signed_in.session
+
+
+def test_trouble_with_mail_stops_no_lock(awaiting_code, vonage, no_mail_server):
+    vonage.check(400)
+    assert [confirm(awaiting_code).status_code for _ in range(11)] == [200] * 10 + [429]
+
+
+def test_trouble_with_mail_stops_no_reset(two_factor, no_mail_server, user):
+    call_command("two_factor_reset", user.username)
+    assert TwoFactor.objects.get().number is None
+
+
+@pytest.mark.parametrize("junk", ["ada", "ada@\n", "ada\nBcc: eve@example.com", "ä@@ö", "@" * 200])
+def test_a_junk_address_stops_nobody(awaiting_code, user, junk):
+    type(user).objects.update(email=junk)
+    assert confirm(awaiting_code).status_code == 302
+    assert VERIFIED in awaiting_code.session
