@@ -370,7 +370,7 @@ def test_on_a_real_wire_a_call_is_given_up_after_the_timeout(fake_vonage, settin
     fake_vonage.handler = fake_vonage.hang
     began = monotonic()
     assert failure_of(start).status is None
-    assert 1 <= monotonic() - began < 3
+    assert 1 <= monotonic() - began < 10
 
 
 def test_on_a_real_wire_the_certificate_is_checked(fake_vonage, monkeypatch):
