@@ -1,9 +1,25 @@
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 from two_factor.mixins import set_verified
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """End what still holds the tests' database when they are over, or PostgreSQL keeps it.
+
+    A thread of the browser tests' server lives a moment longer than the browser that it served.
+    """
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid != pg_backend_pid()"
+            )
 
 
 @pytest.fixture

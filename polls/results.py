@@ -9,7 +9,6 @@ from django.views.generic import DetailView, View
 
 from two_factor.mixins import is_verified
 
-from .models import Poll
 from .tally import snapshot, tally, votes_by_hour
 from .views import PollMixin
 
@@ -20,7 +19,7 @@ class ResultsMixin(PollMixin):
     """Results, for those whom the poll shows them; some polls show them to everybody."""
 
     # The count brings the choices.
-    queryset = Poll.objects.all()
+    prefetched = []
 
     def get_object(self, queryset=None):
         # The gate has asked for it already.
@@ -120,7 +119,7 @@ class IntegrityView(ResultsMixin, DetailView):
         return super().get_context_data(
             voters=counted["voters"],
             votes=sum(choice["votes"] for choice in counted["choices"]),
-            refusals={refusal.reason: refusal.count for refusal in poll.refusals.all()},
+            figures={figure.kind: figure.count for figure in poll.figures.all()},
             hours=votes_by_hour(poll),
             changes=poll.changes.all(),
             snapshot=snapshot(poll) if poll.is_closed else None,

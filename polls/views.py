@@ -13,8 +13,9 @@ from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
 
+from .ballots import AlreadyVoted, VotingClosed
 from .forms import BallotForm
-from .models import AlreadyVoted, Ballot, Poll, Refusal, VotingClosed
+from .models import Ballot, Figure, Poll
 from .receipts import read_receipt, receipt_for
 
 ALREADY_VOTED = "You have voted. In this poll a vote cannot be changed, so the first one stays."
@@ -39,7 +40,7 @@ class PollListView(ListView):
         return self.request.GET.get("q", "").replace("\0", "").strip()[:100]
 
     def get_queryset(self):
-        polls = getattr(Poll.objects, self.kind)()
+        polls = getattr(Poll.objects.listed(), self.kind)()
         if self.words:
             polls = polls.search(self.words)
         return polls.newest_first().prefetch_related("choices")
@@ -50,10 +51,26 @@ class PollListView(ListView):
         )
 
 
+def with_query(path: str, query: dict) -> str:
+    encoded = urlencode(query, doseq=True)
+    return f"{path}?{encoded}" if encoded else path
+
+
 class PollMixin(TwoFactorMixin, SingleObjectMixin):
     """A page about one poll, for whoever has proven a phone number."""
 
-    queryset = Poll.objects.prefetch_related("choices")
+    prefetched = ["choices"]
+
+    def get_queryset(self):
+        keeper = self.request.user if is_verified(self.request) else None
+        return Poll.objects.reachable(self.link, keeper).prefetch_related(*self.prefetched)
+
+    @property
+    def link(self) -> str:
+        """The slug in the address of a poll that is open by link only."""
+        link = self.request.GET.get("link", "")
+        # PostgreSQL takes no NUL in a text.
+        return link if link.isalnum() else ""
 
     def get_context_data(self, **kwargs):
         is_final = self.own_ballot is not None and not self.object.may_change
@@ -64,7 +81,7 @@ class PollMixin(TwoFactorMixin, SingleObjectMixin):
         """This voter's ballot, if the phone is proven and has voted here."""
         if not is_verified(self.request):
             return None
-        return self.object.ballot_of(str(self.request.user.two_factor.number))
+        return Ballot.objects.of(self.object, str(self.request.user.two_factor.number))
 
     def own_choices(self):
         """Return the ids of the choices on this voter's ballot; none before the first vote."""
@@ -92,10 +109,10 @@ class VoteView(PollMixin, FormView):
     form_class = BallotForm
 
     def get_return_url(self):
-        picked = urlencode({"choice": self.request.POST.getlist("choice")}, doseq=True)
         ballot = reverse("polls:ballot", kwargs=self.kwargs)
-        url = f"{ballot}?{picked}"
-        return url if picked and len(url) <= LONGEST_NEXT else ballot
+        link = {"link": self.link} if self.link else {}
+        url = with_query(ballot, {"choice": self.request.POST.getlist("choice")} | link)
+        return url if len(url) <= LONGEST_NEXT else with_query(ballot, link)
 
     def post(self, request, *args, **kwargs):
         self.object = self.get_object()
@@ -109,18 +126,20 @@ class VoteView(PollMixin, FormView):
         try:
             ballot = Ballot.objects.cast(self.object, number, form.cleaned_data["choice"])
         except AlreadyVoted:
-            return self.refuse_vote(form, Refusal.Reason.REPEATED, ALREADY_VOTED)
+            return self.refuse_vote(form, Figure.Kind.REPEATED, ALREADY_VOTED)
         except VotingClosed:
-            return self.refuse_vote(form, Refusal.Reason.LATE, self.closed_sentence())
+            # Where it was not closed but taken away, this is a 404.
+            self.object = self.get_object()
+            return self.refuse_vote(form, Figure.Kind.LATE, self.closed_sentence())
         except IntegrityError:
             # The choice was deleted after the form had looked: look again.
             self.object = self.get_object()
             return self.form_invalid(self.get_form())
         self.thank(ballot)
-        return redirect("polls:results", self.object.pk)
+        return redirect(self.object.url("results"))
 
-    def refuse_vote(self, form, reason, sentence):
-        Refusal.note(self.object, reason)
+    def refuse_vote(self, form, kind, sentence):
+        Figure.note(self.object, kind)
         form.add_error("choice", sentence)
         return self.render_to_response(self.get_context_data(form=form), status=409)
 

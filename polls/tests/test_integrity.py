@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.models import Ballot, Change, Poll, Refusal
+from polls.models import Ballot, Change, Figure, Poll
 
 from .factories import PollFactory
 
@@ -78,7 +78,7 @@ def test_after_the_close_a_repeated_vote_is_a_late_one(verified, final):
     vote(verified, final, final.choices.first())
     Poll.objects.update(closes_at=timezone.now() - timedelta(seconds=1))
     assert vote(verified, final, final.choices.last()).status_code == 409
-    assert Refusal.objects.get().reason == Refusal.Reason.LATE
+    assert Figure.objects.get().kind == Figure.Kind.LATE
 
 
 def test_it_tells_voters_votes_and_hours(client):

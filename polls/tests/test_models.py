@@ -6,7 +6,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from polls.models import Ballot, Choice, Poll, Refusal, Snapshot, Vote, VotingClosed, voter_mark
+from polls.ballots import VotingClosed, voter_mark
+from polls.models import Ballot, Choice, Figure, Poll, Snapshot, Vote
 from polls.tally import tally
 
 from .factories import ChoiceFactory, PollFactory
@@ -105,9 +106,9 @@ def test_a_number_has_one_ballot_in_a_poll():
 def test_a_number_finds_its_own_ballot_only():
     poll, other = PollFactory(), PollFactory()
     Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
-    assert poll.ballot_of(ADA) == Ballot.objects.get()
-    assert poll.ballot_of(BOB) is None
-    assert other.ballot_of(ADA) is None
+    assert Ballot.objects.of(poll, ADA) == Ballot.objects.get()
+    assert Ballot.objects.of(poll, BOB) is None
+    assert Ballot.objects.of(other, ADA) is None
 
 
 @pytest.mark.parametrize("closes_at", [OPENS, OPENS - MOMENT])
@@ -196,33 +197,33 @@ def test_a_poll_asks_for_one_answer_at_least_and_no_more_than_the_most(fewest, m
         PollFactory(min_choices=fewest, max_choices=most)
 
 
-@pytest.mark.parametrize("again", ["vote", "refusal", "snapshot"])
+@pytest.mark.parametrize("again", ["vote", "figure", "snapshot"])
 def test_the_database_keeps_one_row_of_each(again):
     poll = PollFactory()
     ballot = Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
     rows = {
         "vote": Vote(ballot=ballot, choice=poll.choices.first()),
-        "refusal": Refusal(poll=poll, reason=Refusal.Reason.LATE),
+        "figure": Figure(poll=poll, kind=Figure.Kind.LATE),
         "snapshot": Snapshot(poll=poll),
     }
-    Refusal.note(poll, Refusal.Reason.LATE)
+    Figure.note(poll, Figure.Kind.LATE)
     Snapshot.objects.create(poll=poll)
     with pytest.raises(IntegrityError):
         rows[again].save()
 
 
-def test_refusals_are_counted_by_poll_and_reason():
+def test_figures_are_counted_by_poll_and_kind():
     poll, other = PollFactory(), PollFactory()
-    for reason in [Refusal.Reason.LATE, Refusal.Reason.REPEATED, Refusal.Reason.LATE]:
-        Refusal.note(poll, reason)
-    counted = dict(poll.refusals.values_list("reason", "count"))
+    for kind in [Figure.Kind.LATE, Figure.Kind.REPEATED, Figure.Kind.LATE]:
+        Figure.note(poll, kind)
+    counted = dict(poll.figures.values_list("kind", "count"))
     assert counted == {"late": 2, "repeated": 1}
-    assert not other.refusals.exists()
+    assert not other.figures.exists()
 
 
 def test_a_ballot_keeps_the_version_of_the_key_of_its_mark(monkeypatch):
     poll = PollFactory()
-    monkeypatch.setattr("polls.models.KEY_VERSION", 7)
+    monkeypatch.setattr("polls.ballots.KEY_VERSION", 7)
     Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
     assert Ballot.objects.get().key_version == 7
 

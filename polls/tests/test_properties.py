@@ -11,7 +11,8 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polls.models import AlreadyVoted, Ballot, Vote, VotingClosed, voter_mark
+from polls.ballots import AlreadyVoted, VotingClosed, voter_mark
+from polls.models import Ballot, Vote
 from polls.tally import snapshot, tally
 
 from .factories import PollFactory

@@ -12,7 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.models import Ballot, Poll, Refusal, Vote, VotingClosed, voter_mark
+from polls.ballots import VotingClosed, voter_mark
+from polls.models import Ballot, Figure, Poll, Vote
 from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
@@ -105,8 +106,8 @@ def test_changes_that_race_leave_the_votes_of_one_ballot():
 
 def test_refusals_at_once_are_all_counted():
     poll = PollFactory()
-    in_parallel(50, lambda: Refusal.note(poll, Refusal.Reason.LATE))
-    assert Refusal.objects.get().count == 50
+    in_parallel(50, lambda: Figure.note(poll, Figure.Kind.LATE))
+    assert Figure.objects.get().count == 50
 
 
 def test_50_clicks_at_once_are_all_answered_and_count_once(verified):

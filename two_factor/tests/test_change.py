@@ -3,6 +3,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 from django.urls import reverse
 
+from polls.models import Ballot
 from polls.tests.factories import PollFactory
 from two_factor.history import Event
 from two_factor.keeping import FRESH
@@ -127,8 +128,8 @@ def test_votes_stay_with_the_old_number(changing):
     vote, red = reverse("polls:vote", args=[poll.pk]), poll.choices.first()
     changing.post(vote, {"choice": red.pk})
     confirm(changing)
-    assert poll.ballot_of(OLD)
-    assert not poll.ballot_of(NEW)
+    assert Ballot.objects.of(poll, OLD)
+    assert not Ballot.objects.of(poll, NEW)
     changing.post(vote, {"choice": red.pk})
     assert poll.ballots.count() == 2
 

@@ -1,0 +1,90 @@
+"""What is kept of a poll beside its ballots: figures, the public history, the frozen count."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Figure(models.Model):
+    """How often something happened at a poll that leaves no ballot."""
+
+    class Kind(models.TextChoices):
+        REPEATED = "repeated", "a number that had voted, where votes may not be changed"
+        LATE = "late", "a vote outside the time of voting"
+        SENT = "sent", "a code sent to somebody on the way to a vote"
+        PROVEN = "proven", "a phone proven on the way to a vote"
+        FAILED = "failed", "a wrong code on the way to a vote"
+
+    poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="figures")
+    kind = models.CharField(max_length=10, choices=Kind)
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["poll", "kind"], name="figure_once_per_kind"),
+        ]
+
+    def __str__(self):
+        return f"{self.count}: {self.get_kind_display()}"
+
+    @classmethod
+    def note(cls, poll, kind):
+        cls.objects.get_or_create(poll=poll, kind=kind)
+        cls.objects.filter(poll=poll, kind=kind).update(count=models.F("count") + 1)
+
+
+class Change(models.Model):
+    """One change of a poll after its first vote, for everybody to read; never edited or deleted."""
+
+    poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="changes")
+    at = models.DateTimeField(default=timezone.now)
+    what = models.TextField()
+    # What was mended, such as "question" or "choice 7", and its wording before.
+    subject = models.CharField(max_length=40, blank=True)
+    before = models.TextField(blank=True)
+    voters = models.PositiveIntegerField("voters at the time")
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self):
+        return self.what
+
+
+class Snapshot(models.Model):
+    """The final count of a closed poll, frozen: what anybody can check against its SHA-256."""
+
+    poll = models.OneToOneField("polls.Poll", models.PROTECT, related_name="snapshot")
+    body = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    made_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self):
+        return f"snapshot of poll {self.poll_id}"
+
+
+class Report(models.Model):
+    """Somebody, verified, says that a poll does not belong here."""
+
+    class Reason(models.TextChoices):
+        SPAM = "spam", "It advertises something, or is spam"
+        ABUSE = "abuse", "It insults or threatens people"
+        PERSONAL = "personal", "It tells somebody's personal data"
+        ILLEGAL = "illegal", "It is against the law"
+        OTHER = "other", "Something else"
+
+    poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="reports")
+    reporter = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    reason = models.CharField(max_length=10, choices=Reason)
+    words = models.CharField("in your words", max_length=500, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    # When staff hid the poll, or found nothing wrong with it.
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["poll", "reporter"], name="report_once_per_user"),
+        ]
+
+    def __str__(self):
+        return f"report {self.pk} of poll {self.poll_id}"
