@@ -2,12 +2,19 @@
 
 import hashlib
 import hmac
+import secrets
 
 from django.conf import settings
 from django.db import connection, models, transaction
+from django.db.models.functions import SHA256, Cast, Concat
+from django.utils import timezone
+
+from .record import Change
 
 # Names the VOTER_KEY a mark was made with; a new key gets a new number, and old marks keep theirs.
 KEY_VERSION = 1
+# Of what stands in the place of a mark where a poll has forgotten its voters.
+NO_KEY = 0
 
 
 def voter_mark(poll_id: int, number: str) -> str:
@@ -99,6 +106,22 @@ class BallotManager(models.Manager):
             Vote.objects.filter(ballot=ballot.pk).delete()
         Vote.objects.bulk_create(Vote(ballot=ballot, choice_id=pk) for pk in choices)
         return ballot
+
+    @transaction.atomic
+    def forget_voters(self, poll):
+        """Put what nobody can make again in the place of a closed poll's marks.
+
+        Counts and receipts stay, but no number finds its ballot any more: the poll never reopens.
+        """
+        poll = type(poll).objects.select_for_update().get(pk=poll.pk)
+        # Thrown away: it cannot be told which mark was whose, nor in what order the votes came.
+        salt = models.Value(secrets.token_hex(32))
+        mark = SHA256(Concat(salt, Cast("pk", models.CharField())))
+        voters = self.filter(poll=poll).update(mark=mark, key_version=NO_KEY)
+        poll.voters_forgotten_at = timezone.now()
+        poll.save(update_fields=["voters_forgotten_at"])
+        what = "Who voted was forgotten, as announced. The votes stay, and the poll stays closed."
+        Change.objects.create(poll=poll, what=what, voters=voters)
 
 
 class Ballot(models.Model):

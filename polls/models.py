@@ -1,3 +1,4 @@
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -17,6 +18,9 @@ from .record import Change, Figure, Report, Snapshot  # noqa: F401
 SLUG_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 SLUG_LENGTH = 10
 
+# How long after the close a poll that forgets its voters still knows them.
+FORGET_AFTER = timedelta(days=90)
+
 PUBLISHED = Q(published_at__isnull=False, trashed_at=None, hidden_because="")
 
 
@@ -29,13 +33,18 @@ class PollQuerySet(models.QuerySet):
 
     def open(self, at=None):
         at = at or Now()
-        return self.filter(opens_at__lte=at).exclude(closes_at__lte=at)
+        polls = self.filter(opens_at__lte=at, voters_forgotten_at=None)
+        return polls.exclude(closes_at__lte=at)
 
     def upcoming(self, at=None):
         return self.filter(opens_at__gt=at or Now())
 
     def closed(self, at=None):
         return self.filter(closes_at__lte=at or Now())
+
+    def to_forget(self, at):
+        """The polls whose voters are to be forgotten by ``at``."""
+        return self.closed(at - FORGET_AFTER).filter(forgets_voters=True, voters_forgotten_at=None)
 
     def published(self):
         """What anybody may come across: no drafts, nothing in the trash, nothing hidden."""
