@@ -15,5 +15,6 @@ graceful_timeout = 20
 forwarded_allow_ips = ""
 # Nothing uses it, and it would write into the home directory.
 control_socket_disable = True
-# There is no access log: it would keep who voted when, by address. Routers log requests anyway.
+# There is no access log: it would keep who voted when, by address. The site logs each request
+# itself, and leaves the address out (pollstr/logs.py).
 accesslog = None

@@ -1,0 +1,129 @@
+"""The log of a site in production: one line of JSON a request, without personal data."""
+
+import json
+import logging
+
+import pytest
+from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from polls.tests.factories import PollFactory
+from pollstr.logs import JsonFormatter
+from pollstr.tests.production import PRODUCTION
+from pollstr.tests.test_settings import settings_with
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lines(caplog):
+    """Return the lines that the log has now."""
+    caplog.set_level(logging.INFO, "pollstr.requests")
+    caplog.handler.setFormatter(JsonFormatter())
+    # A request's id is known while it lasts, so a line is made as it is logged.
+    written = []
+    emit = caplog.handler.emit
+
+    def write(record):
+        written.append(json.loads(caplog.handler.format(record)))
+        emit(record)
+
+    caplog.handler.emit = write
+    yield lambda: written
+    del caplog.handler.emit
+
+
+def test_a_request_is_one_line(client, lines):
+    PollFactory(question="Is it hidden?")
+    with CaptureQueriesContext(connection) as queries:
+        client.get(reverse("polls:list"), {"q": "hidden"})
+    [line] = lines()
+    assert line["message"] == "request"
+    assert (line["method"], line["route"], line["status"]) == ("GET", "polls/", 200)
+    assert line["queries"] == len(queries) > 1
+    assert 0 < line["queries_ms"] < line["ms"]
+    assert "hidden" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "status"),
+    [
+        ("/nowhere/hidden/", None, 404),
+        ("/r/hidden/", "r/<str:code>/", 404),
+        ("/reset/hidden/hidden/", "reset/<uidb64>/<token>/", 200),
+        ("/polls/1/?link=hidden", "polls/<int:pk>/", 302),
+    ],
+)
+def test_a_path_is_told_by_its_route_alone(client, lines, path, route, status):
+    client.get(path)
+    assert [(line["route"], line["status"]) for line in lines()] == [(route, status)]
+    assert "hidden" not in json.dumps(lines())
+
+
+def test_lines_of_one_request_have_one_id_which_the_answer_tells(client, lines):
+    responses = [client.get("/polls/") for _ in range(2)]
+    assert [line["request_id"] for line in lines()] == [r["X-Request-ID"] for r in responses]
+    assert len({line["request_id"] for line in lines()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("proxies", "given", "is_taken"),
+    [
+        (1, "01234567-89ab-cdef-0123-456789abcdef", True),
+        (0, "01234567-89ab-cdef-0123-456789abcdef", False),
+        (1, 'x"} {"level": "ERROR"', False),
+        (1, "x" * 65, False),
+    ],
+)
+def test_an_id_is_believed_of_trusted_proxies_only(client, settings, proxies, given, is_taken):
+    settings.TRUSTED_PROXIES = proxies
+    response = client.get("/polls/", headers={"X-Request-ID": given})
+    assert (response["X-Request-ID"] == given) is is_taken
+
+
+def test_what_breaks_is_told_without_what_it_says(client, lines, monkeypatch):
+    def breaks(self):
+        raise IntegrityError("Key (number)=(+12025550123) already exists")
+
+    monkeypatch.setattr("polls.views.PollListView.get_queryset", breaks)
+    client.raise_request_exception = False
+    client.get("/polls/", {"q": "hidden"})
+    broken, request = lines()
+    assert broken["message"] == "Internal Server Error"
+    assert broken["exception"]["type"] == "IntegrityError"
+    assert broken["exception"]["frames"][-1].endswith(" breaks")
+    assert broken["request_id"] == request["request_id"]
+    assert request["status"] == 500
+    for secret in ["5550123", "hidden"]:
+        assert secret not in json.dumps(lines())
+
+
+def test_other_records_name_the_request_they_belong_to(client, lines, monkeypatch):
+    def speak(self):
+        logging.getLogger("polls").warning("Something %s", "odd")
+        return []
+
+    monkeypatch.setattr("polls.views.PollListView.get_queryset", speak)
+    client.get("/polls/")
+    odd, request = lines()
+    assert (odd["message"], odd["level"]) == ("Something odd", "WARNING")
+    assert odd["request_id"] == request["request_id"]
+
+
+def test_outside_of_requests_there_is_no_id(lines):
+    logging.getLogger("polls").warning("Something odd")
+    assert lines()[0]["request_id"] is None
+
+
+def test_a_method_that_is_made_up_writes_nothing_into_the_log(client, lines):
+    client.generic('X"}', "/polls/")
+    assert [line["method"] for line in lines()] == ["?"]
+
+
+def test_in_production_the_log_is_json_and_in_development_for_people():
+    def formatter(**variables):
+        return settings_with(**variables)["LOGGING"]["handlers"]["console"]["formatter"]
+
+    assert formatter(**PRODUCTION) == "json"
+    assert formatter(DEBUG="True") == "plain"
