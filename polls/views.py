@@ -56,7 +56,18 @@ def with_query(path: str, query: dict) -> str:
     return f"{path}?{encoded}" if encoded else path
 
 
-class PollMixin(TwoFactorMixin, SingleObjectMixin):
+class UnlistedMixin:
+    """Keep the pages of a poll that is open by link only out of search engines."""
+
+    def dispatch(self, *args, **kwargs):
+        response = super().dispatch(*args, **kwargs)
+        poll = getattr(self, "object", None)
+        if poll is not None and not poll.is_listed:
+            response["X-Robots-Tag"] = "noindex"
+        return response
+
+
+class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
     """A page about one poll, for whoever has proven a phone number."""
 
     prefetched = ["choices"]

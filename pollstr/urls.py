@@ -4,6 +4,7 @@ from django.urls import include, path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
+from polls import sharing
 from polls.views import ReceiptView
 
 from . import views
@@ -21,6 +22,11 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("", RedirectView.as_view(pattern_name="polls:list", http_method_names=PAGE), name="home"),
     path("polls/", include("polls.urls")),
+    path("p/<slug:slug>/", sharing.ShareView.as_view(), name="share"),
+    path("p/<slug:slug>/print/", sharing.PrintView.as_view(), name="print"),
+    path("p/<slug:slug>/qr.svg", sharing.QrSvgView.as_view(), name="qr_svg"),
+    path("p/<slug:slug>/qr.png", sharing.QrPngView.as_view(), name="qr_png"),
+    path("p/<slug:slug>/card.png", sharing.CardView.as_view(), name="card"),
     path("r/<str:code>/", ReceiptView.as_view(), name="receipt"),
     path("2fa/", include("two_factor.urls")),
     path("login/", views.LoginView.as_view(), name="login"),

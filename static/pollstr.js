@@ -36,7 +36,7 @@ for (const part of document.querySelectorAll("[data-refresh]")) {
   }, 5000);
 }
 
-// Recovery codes: printing and copying need a script, downloading does not.
+// Printing, copying and other apps need a script; what they offer can be had without.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
@@ -46,9 +46,21 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    const lines = [...document.querySelectorAll(button.dataset.copy)].map((line) => line.textContent);
+    const lines = [...document.querySelectorAll(button.dataset.copy)].map((line) => line.value ?? line.textContent);
     await navigator.clipboard.writeText(lines.join("\n"));
     button.textContent = "Copied";
+  });
+}
+
+for (const part of document.querySelectorAll("[data-share]")) {
+  if (!navigator.share) continue;
+  part.hidden = false;
+  part.addEventListener("click", async () => {
+    try {
+      await navigator.share({ title: document.querySelector("h1").textContent, url: part.dataset.share });
+    } catch {
+      // The person thought better of it.
+    }
   });
 }
 

@@ -1,4 +1,6 @@
 from django import template
+from django.urls import reverse
+from django.utils.text import Truncator
 
 register = template.Library()
 
@@ -7,3 +9,16 @@ register = template.Library()
 def page(poll, name: str) -> str:
     """Return the address of one of a poll's pages: ``{{ poll|page:"results" }}``."""
     return poll.url(name)
+
+
+@register.filter
+def teaser(poll) -> str:
+    """Say what a poll is about, for search engines and previews of its link."""
+    text = poll.description or " · ".join(choice.text for choice in poll.choices.all())
+    return Truncator(" ".join(text.split())).chars(200)
+
+
+@register.simple_tag(takes_context=True)
+def absolute_url(context, name: str, *args) -> str:
+    """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
+    return context["request"].build_absolute_uri(reverse(name, args=args))

@@ -1,0 +1,116 @@
+"""The picture of a poll that other sites show beside its link. It never says how votes stand."""
+
+from io import BytesIO
+
+from PIL import Image, ImageDraw
+from ttf_opensans import opensans
+
+SIZE = WIDTH, HEIGHT = 1200, 630
+MARGIN = 80
+# As in static/pollstr.css.
+PAPER, SHEET, LINE = "#f6f4ee", "#ffffff", "#dedbd0"
+INK, INK_SOFT, ACT = "#1c1b2e", "#5a586c", "#3730a3"
+# From the largest letters in which the question fits, down to those still read in a small preview.
+QUESTION_SIZES = [76, 64, 54, 46, 38, 32]
+QUESTION_TOP, QUESTION_HEIGHT = 170, 265
+CHOICES_TOP, CHOICE_HEIGHT = 462, 64
+NOTDEF = "\uffff"
+
+
+def draw(question: str, choices: list[str]) -> bytes:
+    """Return the card as a PNG."""
+    image = Image.new("RGB", SIZE, PAPER)
+    pen = ImageDraw.Draw(image)
+    draw_wordmark(image, pen)
+    draw_question(pen, drawable(question) or "A poll waits for your vote.")
+    texts = [drawable(text) for text in choices]
+    if all(texts):
+        draw_choices(pen, texts)
+    pen.text((MARGIN, 588), "One phone, one vote.", INK_SOFT, font(400, 30), anchor="ls")
+    out = BytesIO()
+    # A palette makes the file a third as large.
+    image.quantize(64, Image.Quantize.FASTOCTREE).save(out, "PNG")
+    return out.getvalue()
+
+
+def font(weight: int, size: int):
+    return opensans(font_weight=weight).imagefont(size=size)
+
+
+def drawable(text: str) -> str:
+    """Return ``text`` less the signs that the font lacks; nothing where it lacks letters."""
+    face = font(700, 20)
+    box = bytes(face.getmask(NOTDEF))
+    masks = {character: face.getmask(character) for character in text}
+    lacking = {character for character, mask in masks.items() if bytes(mask) == box}
+    if any(character.isalnum() for character in lacking):
+        return ""
+    # Joiners and the like have nothing to show, and would keep spaces apart.
+    seen = {c for c, mask in masks.items() if c.isspace() or mask.getbbox()} - lacking
+    return " ".join("".join(c for c in text if c in seen).split())
+
+
+def draw_wordmark(image, pen):
+    """Draw what static/icon.svg shows, four times as large first, for smooth edges."""
+    mark = Image.new("RGB", (256, 256), PAPER)
+    pen_of_mark = ImageDraw.Draw(mark)
+    pen_of_mark.rounded_rectangle((16, 16, 239, 239), 64, ACT)
+    points = [(72, 132), (112, 172), (188, 92)]
+    pen_of_mark.line(points, SHEET, 28, joint="curve")
+    for x, y in [points[0], points[-1]]:
+        pen_of_mark.circle((x, y), 14, SHEET)
+    image.paste(mark.resize((72, 72), Image.Resampling.LANCZOS), (MARGIN - 5, 62))
+    pen.text((MARGIN + 82, 98), "Pollstr", ACT, font(700, 44), anchor="lm")
+
+
+def draw_question(pen, text: str):
+    for size in QUESTION_SIZES:
+        face = font(700, size)
+        lines, height = wrap(text, face), round(size * 1.25)
+        if len(lines) * height <= QUESTION_HEIGHT:
+            break
+    for number, line in enumerate(lines[: QUESTION_HEIGHT // height]):
+        pen.text((MARGIN, QUESTION_TOP + number * height), line, INK, face)
+
+
+def wrap(text: str, face, width: int = WIDTH - 2 * MARGIN) -> list[str]:
+    """Break ``text`` into lines, and a word only where it is longer than a line."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if face.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        lines += pieces(word, face, width)
+    return [line for line in lines if line]
+
+
+def pieces(word: str, face, width: int) -> list[str]:
+    parts = [""]
+    for character in word:
+        if face.getlength(parts[-1] + character) > width:
+            parts.append("")
+        parts[-1] += character
+    return parts
+
+
+def draw_choices(pen, texts: list[str]):
+    """Draw as many choices as fit beside each other, and how many more there are."""
+    face, x = font(600, 30), MARGIN
+    for number, text in enumerate(texts):
+        left = len(texts) - number
+        width = round(face.getlength(text)) + 96
+        if x + width > WIDTH - MARGIN - (100 if left > 1 else 0):
+            rest = f"+ {left}" if number else f"{left} answers to pick from"
+            pen.text((x, CHOICES_TOP + CHOICE_HEIGHT // 2), rest, INK_SOFT, face, anchor="lm")
+            return
+        draw_choice(pen, x, width, text, face)
+        x += width + 18
+
+
+def draw_choice(pen, x: int, width: int, text: str, face):
+    middle = CHOICES_TOP + CHOICE_HEIGHT // 2
+    box = (x, CHOICES_TOP, x + width, CHOICES_TOP + CHOICE_HEIGHT)
+    pen.rounded_rectangle(box, 16, SHEET, LINE, 3)
+    pen.circle((x + 36, middle), 11, SHEET, INK_SOFT, 2)
+    pen.text((x + 64, middle), text, INK, face, anchor="lm")

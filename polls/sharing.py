@@ -1,0 +1,135 @@
+"""What is sent around of a poll: its public page, its QR code, a sheet to print and a picture."""
+
+from hashlib import sha256
+from io import BytesIO
+from threading import Lock
+
+import segno
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.http import quote_etag
+from django.views.generic import DetailView, View
+from django.views.generic.detail import SingleObjectMixin
+
+from two_factor.mixins import is_verified
+
+from .models import Poll
+from .views import BallotView, UnlistedMixin
+
+# Seconds that caches on the way keep a picture: no longer, for staff may hide its poll.
+KEPT_BY_CACHES = 10 * 60
+KEPT_HERE = 24 * 60 * 60
+# Many ask at once where a link is posted, and one of them draws.
+DRAWING = Lock()
+
+
+class ShareView(BallotView):
+    """The public page of a poll, with its ballot, for whoever has the link.
+
+    Caches on the way keep it for nobody (``no-store``, ``Vary: Cookie``): the form holds a token
+    that belongs to the visitor's cookie, and the page tells who is signed in and what they voted.
+    In return it is cheap. A stranger gets that one cookie and no session, for two queries.
+    """
+
+    template_name = "polls/share.html"
+
+    def refuse(self):
+        return None
+
+    @property
+    def link(self):
+        return self.kwargs["slug"]
+
+    def get_context_data(self, **kwargs):
+        context = super().get_context_data(**kwargs)
+        # Whoever follows the link to the results can still prove a phone on the way.
+        sees_results = self.object.shows_results_to(
+            self.request.user, is_verified=True, has_voted=context["has_voted"]
+        )
+        return context | {
+            "proves_later": not is_verified(self.request),
+            "sees_results": sees_results and not self.object.is_upcoming,
+        }
+
+
+class PublishedMixin(UnlistedMixin, SingleObjectMixin):
+    """What everybody gets of a poll that is published, without a cookie."""
+
+    http_method_names = ["get", "head", "options"]
+    prefetched = ["choices"]
+
+    def get_queryset(self):
+        return Poll.objects.published().prefetch_related(*self.prefetched)
+
+    def share_url(self) -> str:
+        return self.request.build_absolute_uri(reverse("share", args=[self.object.slug]))
+
+
+class PrintView(PublishedMixin, DetailView):
+    template_name = "polls/print.html"
+
+
+class PictureView(PublishedMixin, View):
+    """A picture that caches may keep and ask after; it is drawn for those who lack it only."""
+
+    # Another number makes every copy out of date.
+    version = 1
+
+    def get(self, request, *args, **kwargs):
+        self.object = self.get_object()
+        content = f"{self.version} {self.content()}"
+        self.fingerprint = sha256(content.encode()).hexdigest()
+        etag = quote_etag(self.fingerprint)
+        response = get_conditional_response(request, etag=etag)
+        if response is None:
+            response = HttpResponse(self.draw(), content_type=self.content_type)
+        response["ETag"] = etag
+        patch_cache_control(response, public=True, max_age=KEPT_BY_CACHES)
+        return response
+
+
+class QrView(PictureView):
+    """The QR code of the public page's address."""
+
+    prefetched = []
+
+    def content(self):
+        return self.share_url()
+
+    def draw(self) -> bytes:
+        out = BytesIO()
+        # Error correction of 15 %, or more where it costs no room: a print gets creased.
+        segno.make_qr(self.share_url(), error="m").save(out, **self.file)
+        return out.getvalue()
+
+
+class QrSvgView(QrView):
+    content_type = "image/svg+xml"
+    file = {"kind": "svg", "omitsize": True, "light": "#fff"}
+
+
+class QrPngView(QrView):
+    content_type = "image/png"
+    file = {"kind": "png", "scale": 20}
+
+
+class CardView(PictureView):
+    """The picture that other sites show beside the link, the same for everybody."""
+
+    content_type = "image/png"
+
+    def content(self):
+        return self.object.question, [choice.text for choice in self.object.choices.all()]
+
+    def draw(self) -> bytes:
+        key = f"card:{self.fingerprint}"
+        return cache.get(key) or self.draw_once(key)
+
+    def draw_once(self, key) -> bytes:
+        # Loaded when the first card is drawn: it costs 0.2 s and 12 MB.
+        from . import card
+
+        with DRAWING:
+            return cache.get_or_set(key, lambda: card.draw(*self.content()), KEPT_HERE)

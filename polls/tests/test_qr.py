@@ -1,0 +1,80 @@
+from io import BytesIO
+
+import pytest
+import segno
+from django.urls import reverse
+from PIL import Image
+
+from .factories import PollFactory
+
+pytestmark = pytest.mark.django_db
+QUIET_ZONE = 4
+
+
+@pytest.fixture
+def poll():
+    return PollFactory()
+
+
+@pytest.fixture
+def code(poll):
+    """The code of the poll's address, as another hand would make it."""
+    return segno.make_qr(f"http://testserver/p/{poll.slug}/", error="m")
+
+
+def modules_of(png):
+    """Return the picture as rows of dark (1) and light (0) modules, without its quiet zone."""
+    image = Image.open(BytesIO(png)).convert("1")
+    border = image.point(lambda value: 255 - value).getbbox()[0]
+    module = border // QUIET_ZONE
+    middles = range(border + module // 2, image.width - border, module)
+    return [[int(image.getpixel((x, y)) == 0) for x in middles] for y in middles]
+
+
+def test_the_png_leads_to_the_page(client, poll, code):
+    response = client.get(reverse("qr_png", args=[poll.slug]))
+    assert response["Content-Type"] == "image/png"
+    assert modules_of(response.content) == [list(row) for row in code.matrix]
+    # Large enough for a poster.
+    assert Image.open(BytesIO(response.content)).width > 600
+
+
+def test_the_svg_leads_to_the_page(client, poll, code):
+    response = client.get(reverse("qr_svg", args=[poll.slug]))
+    assert response["Content-Type"] == "image/svg+xml"
+    [path] = code.svg_inline().split(' d="')[1:]
+    assert f'd="{path.split(chr(34))[0]}"' in response.text
+    # Without a size of its own it is as large as the page wants it.
+    side = code.symbol_size()[0]
+    assert f'viewBox="0 0 {side} {side}"' in response.text
+    assert "width=" not in response.text
+
+
+def test_a_code_that_a_print_has_creased_can_still_be_read(code):
+    assert code.error in {"M", "Q", "H"}
+
+
+@pytest.mark.parametrize("page", ["qr_svg", "qr_png"])
+def test_caches_may_keep_it_and_ask_after_it(
+    client, monkeypatch, django_assert_num_queries, poll, page
+):
+    address = reverse(page, args=[poll.slug])
+    response = client.get(address)
+    assert response["Cache-Control"] == "public, max-age=600"
+    assert not response.cookies
+    assert "Vary" not in response
+    monkeypatch.setattr(segno, "make_qr", None)
+    with django_assert_num_queries(1):
+        again = client.get(address, headers={"if-none-match": response["ETag"]})
+    assert again.status_code == 304
+    assert not again.content
+
+
+def test_each_address_of_the_site_has_its_own(client, settings, poll):
+    settings.ALLOWED_HOSTS = ["testserver", "polls.example.com"]
+    address = reverse("qr_png", args=[poll.slug])
+    here, there = (
+        client.get(address, headers={"host": host}) for host in ["testserver", "polls.example.com"]
+    )
+    assert here["ETag"] != there["ETag"]
+    assert here.content != there.content
