@@ -5,11 +5,15 @@ from io import BytesIO
 from threading import Lock
 
 import segno
+from django.contrib.sitemaps import Sitemap, views
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
+from django.views.decorators.cache import cache_page
+from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
@@ -23,6 +27,7 @@ KEPT_BY_CACHES = 10 * 60
 KEPT_HERE = 24 * 60 * 60
 # Many ask at once where a link is posted, and one of them draws.
 DRAWING = Lock()
+SITEMAP_SECONDS = 60 * 60
 
 
 class ShareView(BallotView):
@@ -133,3 +138,34 @@ class CardView(PictureView):
 
         with DRAWING:
             return cache.get_or_set(key, lambda: card.draw(*self.content()), KEPT_HERE)
+
+
+class PollSitemap(Sitemap):
+    # The standard allows 50,000 in a file; so many are made in a moment, for whoever asks.
+    limit = 1000
+
+    def items(self):
+        # Oldest first: a new poll moves no other to another file.
+        return Poll.objects.listed().order_by("pk")
+
+    def location(self, poll):
+        return reverse("share", args=[poll.slug])
+
+    def lastmod(self, poll):
+        moments = [poll.published_at, poll.opens_at, poll.closes_at]
+        return max(at for at in moments if at and at <= timezone.now())
+
+    def get_latest_lastmod(self):
+        # Django would fetch every poll to find it.
+        return None
+
+
+SITEMAPS = {"polls": PollSitemap}
+
+
+@require_safe
+@cache_page(SITEMAP_SECONDS)
+def sitemap(request, **section):
+    """Answer with the polls in one file; where there are too many, with a list of such files."""
+    fits = section or PollSitemap().paginator.num_pages == 1
+    return (views.sitemap if fits else views.index)(request, SITEMAPS, **section)

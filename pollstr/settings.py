@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.sitemaps",
     # Serves the files in place of runserver's own handler, as in production.
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",

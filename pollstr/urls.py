@@ -27,6 +27,10 @@ urlpatterns = [
     path("p/<slug:slug>/qr.svg", sharing.QrSvgView.as_view(), name="qr_svg"),
     path("p/<slug:slug>/qr.png", sharing.QrPngView.as_view(), name="qr_png"),
     path("p/<slug:slug>/card.png", sharing.CardView.as_view(), name="card"),
+    path("robots.txt", views.robots, name="robots"),
+    path("sitemap.xml", sharing.sitemap, name="sitemap"),
+    # Django's list of files leads to this name.
+    path("sitemap-<section>.xml", sharing.sitemap, name="django.contrib.sitemaps.views.sitemap"),
     path("r/<str:code>/", ReceiptView.as_view(), name="receipt"),
     path("2fa/", include("two_factor.urls")),
     path("login/", views.LoginView.as_view(), name="login"),

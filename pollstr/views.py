@@ -7,7 +7,7 @@ from django.contrib.auth import login, logout, views
 from django.core.cache import cache
 from django.db import DatabaseError, IntegrityError, connection
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -211,6 +211,12 @@ class AccountDeleteView(StepMixin, FormView):
 def favicon(request):
     """Show browsers that ask by themselves, as in the admin, where the icon is."""
     return redirect(static("icon.svg"))
+
+
+@require_safe
+def robots(request):
+    """Tell search engines what there is to find, and what is nobody's but the visitor's."""
+    return render(request, "robots.txt", content_type="text/plain; charset=utf-8")
 
 
 @require_safe
