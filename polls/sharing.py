@@ -77,22 +77,29 @@ class PrintView(PublishedMixin, DetailView):
 
 
 class PictureView(PublishedMixin, View):
-    """A picture that caches may keep and ask after; it is drawn for those who lack it only."""
+    """A picture that caches may keep and ask after; it is drawn once a day at most."""
 
     # Another number makes every copy out of date.
     version = 1
 
     def get(self, request, *args, **kwargs):
         self.object = self.get_object()
-        content = f"{self.version} {self.content()}"
-        self.fingerprint = sha256(content.encode()).hexdigest()
-        etag = quote_etag(self.fingerprint)
+        content = f"{self.content_type} {self.version} {self.content()}"
+        key = sha256(content.encode()).hexdigest()
+        etag = quote_etag(key)
         response = get_conditional_response(request, etag=etag)
         if response is None:
-            response = HttpResponse(self.draw(), content_type=self.content_type)
+            response = HttpResponse(self.picture(f"picture:{key}"), content_type=self.content_type)
         response["ETag"] = etag
         patch_cache_control(response, public=True, max_age=KEPT_BY_CACHES)
         return response
+
+    def picture(self, key) -> bytes:
+        return cache.get(key) or self.draw_once(key)
+
+    def draw_once(self, key) -> bytes:
+        with DRAWING:
+            return cache.get_or_set(key, self.draw, KEPT_HERE)
 
 
 class QrView(PictureView):
@@ -129,15 +136,10 @@ class CardView(PictureView):
         return self.object.question, [choice.text for choice in self.object.choices.all()]
 
     def draw(self) -> bytes:
-        key = f"card:{self.fingerprint}"
-        return cache.get(key) or self.draw_once(key)
-
-    def draw_once(self, key) -> bytes:
         # Loaded when the first card is drawn: it costs 0.2 s and 12 MB.
         from . import card
 
-        with DRAWING:
-            return cache.get_or_set(key, lambda: card.draw(*self.content()), KEPT_HERE)
+        return card.draw(*self.content())
 
 
 class PollSitemap(Sitemap):
@@ -146,14 +148,16 @@ class PollSitemap(Sitemap):
 
     def items(self):
         # Oldest first: a new poll moves no other to another file.
-        return Poll.objects.listed().order_by("pk")
+        polls = Poll.objects.listed().order_by("pk")
+        return polls.only("slug", "published_at", "opens_at", "closes_at")
 
     def location(self, poll):
         return reverse("share", args=[poll.slug])
 
     def lastmod(self, poll):
         moments = [poll.published_at, poll.opens_at, poll.closes_at]
-        return max(at for at in moments if at and at <= timezone.now())
+        past = (at for at in moments if at and at <= timezone.now())
+        return max(past, default=poll.published_at)
 
     def get_latest_lastmod(self):
         # Django would fetch every poll to find it.

@@ -112,9 +112,9 @@ def test_of_many_who_ask_at_once_one_draws(drawn):
 
     def ask(_):
         view = CardView()
-        view.object, view.fingerprint = poll, "of-this-poll"
+        view.object = poll
         start.wait()
-        return view.draw()
+        return view.picture("picture:of-this-poll")
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1

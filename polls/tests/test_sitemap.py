@@ -52,6 +52,7 @@ def test_it_tells_nothing_of_the_others(client, fields):
         ({"published_at": BEFORE, "opens_at": AFTER}, BEFORE),
         ({"published_at": BEFORE, "closes_at": BEFORE + timedelta(days=2)}, "close"),
         ({"published_at": BEFORE, "closes_at": AFTER}, BEFORE),
+        ({"published_at": AFTER, "opens_at": AFTER}, AFTER),
     ],
 )
 def test_it_tells_when_a_page_last_became_another(client, fields, changed):
