@@ -214,6 +214,22 @@ def test_the_ballot(page, poll, verified, enter, audit):
     audit("answer picked before")
 
 
+def test_the_page_that_is_shared(page, poll, upcoming_poll, closed_poll, audit):
+    for shared in [poll, upcoming_poll, closed_poll]:
+        page.goto(f"/p/{shared.slug}/")
+        audit(shared.question)
+    page.goto(f"/p/{poll.slug}/print/")
+    audit("sheet to print")
+
+
+@pytest.mark.parametrize("fields", [{"published_at": None}, {"hidden_because": "It is spam."}])
+def test_the_page_that_nobody_else_sees(page, verified, user, enter, fields, audit):
+    draft = PollFactory(author=user, **fields)
+    enter(verified)
+    page.goto(f"/p/{draft.slug}/")
+    audit(str(fields))
+
+
 def test_a_ballot_that_is_not_open(page, upcoming_poll, closed_poll, verified, enter, audit):
     enter(verified)
     page.goto(upcoming_poll.get_absolute_url())
@@ -287,7 +303,9 @@ def test_texts_without_end(page, verified, user, enter, audit):
     enter(verified)
     results = f"/polls/{poll.pk}/results/"
     nothing_found = f"/polls/?q={'x' * 100}"
-    for path in ["/polls/", nothing_found, poll.get_absolute_url(), results, "/account/"]:
+    shared = f"/p/{poll.slug}/"
+    pages = [poll.get_absolute_url(), shared, f"{shared}print/", results]
+    for path in ["/polls/", nothing_found, *pages, "/account/"]:
         page.goto(path)
         audit(path)
 
