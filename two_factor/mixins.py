@@ -27,6 +27,7 @@ STEPS = {
     "two_factor:verify",
     "two_factor:recover",
     "two_factor:delivery",
+    "two_factor:webhook",
 }
 LONGEST_NEXT = 2000  # characters
 

@@ -293,6 +293,7 @@ def test_next_may_be_nothing_else(url):
         "/2fa/verify/",
         "/2fa/confirm/",
         "/2fa/cancel/",
+        "/2fa/webhook/",
         "/2fa%2Fverify/",
         "/%32fa/verify/",
         "http://testserver/2fa/",
