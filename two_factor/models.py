@@ -207,7 +207,8 @@ class TwoFactor(models.Model):
         """Make ``number``, to which the right code was sent, this user's proven number.
 
         Raises NumberTaken where it is another account's, and OtherNumberProven where this one
-        has another number and the code was not sent to replace it.
+        has another number and the code was not sent to replace it, or where the number was
+        changed or removed since this row was read.
         """
         values = {
             "number": number,
@@ -222,6 +223,8 @@ class TwoFactor(models.Model):
             with transaction.atomic():
                 proven = (
                     self.row()
+                    # Whatever changed or removed the number meanwhile is the last word.
+                    .filter(generation=self.generation)
                     .filter(Q() if replaces else Q(number=None) | Q(number=number))
                     .update(**values)
                 )

@@ -167,10 +167,11 @@ class CodePageMixin(StepMixin):
             messages.error(self.request, problem)
         return redirect(with_next("two_factor:change", self.next_url))
 
-    def end(self):
-        """Forget the verification: its code was used or is void."""
-        self.verification.delete()
+    def end(self) -> bool:
+        """Forget the verification, used or void; return whether it was still there."""
+        deleted, _ = self.verification.delete()
         del self.request.session[VERIFICATION]
+        return bool(deleted)
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(

@@ -243,8 +243,10 @@ class ConfirmView(CodePageMixin, FormView):
 
     def check_succeeded(self):
         verification, is_new = self.verification, self.two_factor.number is None
+        if not self.end():
+            # The number was removed or changed while Vonage judged the code.
+            return self.to_phone_page(EXPIRED)
         self.record(Event.Kind.VERIFIED, verification)
-        self.end()
         try:
             self.two_factor.prove(verification.number, replaces=verification.is_change)
         except NumberTaken:

@@ -7,8 +7,9 @@ from django.conf import settings as django_settings
 from django.test import Client
 from django.urls import reverse
 
+from conftest import verify
 from two_factor.mixins import VERIFIED
-from two_factor.models import CHANNEL_TIMEOUT, TwoFactor, Verification
+from two_factor.models import CHANNEL_TIMEOUT, OtherNumberProven, TwoFactor, Verification
 from two_factor.steps import EXPIRED, VERIFICATION
 from two_factor.views import (
     NOT_SENT_YET,
@@ -310,6 +311,28 @@ def test_proving_a_number_anew_leaves_other_browsers_verified(
     generation = two_factor.generation
     two_factor.refresh_from_db()
     assert two_factor.generation == generation
+
+
+def test_a_number_removed_while_its_code_is_checked_stays_removed(
+    signed_in, second_browser, two_factor, vonage, user
+):
+    verify(second_browser, two_factor)
+    create(signed_in)
+    vonage.check_slowly(lambda: TwoFactor.objects.get(user=user).reset())
+    response = signed_in.post(URL, {"code": CODE}, follow=True)
+    assert EXPIRED in sentences(response)
+    assert TwoFactor.objects.get(user=user).number is None
+    for browser in [signed_in, second_browser]:
+        assert browser.get(reverse("two_factor:change"))["Location"].startswith("/2fa/")
+
+
+def test_what_was_begun_before_a_reset_proves_nothing(two_factor):
+    begun_before = TwoFactor.objects.get(pk=two_factor.pk)
+    two_factor.reset()
+    with pytest.raises(OtherNumberProven):
+        begun_before.prove(NUMBER)
+    two_factor.refresh_from_db()
+    assert two_factor.number is None
 
 
 @pytest.fixture

@@ -65,6 +65,16 @@ class Vonage:
 
         self.wire.upsert(responses.CallbackResponse("POST", URL, callback=answer))
 
+    def check_slowly(self, meanwhile):
+        """Say that the code is right after something else has happened."""
+
+        def answer(request):
+            meanwhile()
+            return 200, {}, json.dumps({"request_id": REQUEST_ID, "status": "completed"})
+
+        pattern = re.compile(rf"{URL}/[^/]+$")
+        self.wire.upsert(responses.CallbackResponse("POST", pattern, callback=answer))
+
     @property
     def calls(self) -> list[str]:
         return [name_of(call.request) for call in self.wire.calls]
