@@ -1,4 +1,5 @@
 import math
+import unicodedata
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -30,6 +31,11 @@ SIGN_IN_WINDOW = 10 * 60
 MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
 # Reset links an hour to one mail address.
 MOST_RESETS, RESET_WINDOW = 5, 60 * 60
+
+
+def as_looked_up(typed: str, longest: int) -> str:
+    """Return what forms make of a name, lest each spelling of it have a count of its own."""
+    return unicodedata.normalize("NFKC", typed.strip()[:longest]).casefold()
 
 
 def next_context(request):
@@ -72,7 +78,7 @@ class LoginView(LimitedFormMixin, views.LoginView):
     redirect_authenticated_user = True
 
     def limits(self):
-        name = self.request.POST.get("username", "")[:150].casefold()
+        name = as_looked_up(self.request.POST.get("username", ""), 150)
         address = client_address(self.request)
         values = {"name and address": f"{name} {address}", "name": name, "address": address}
         return [
@@ -129,7 +135,7 @@ class PasswordChangeView(SignedInMixin, views.PasswordChangeView):
 
 class PasswordResetView(LimitedFormMixin, views.PasswordResetView):
     def limits(self):
-        email = self.request.POST.get("email", "")[:254].casefold()
+        email = as_looked_up(self.request.POST.get("email", ""), 254)
         return [("reset", email, MOST_RESETS, RESET_WINDOW)]
 
     def get_context_data(self, **kwargs):

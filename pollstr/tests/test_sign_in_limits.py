@@ -50,6 +50,14 @@ def test_capitals_do_not_begin_a_new_count(guessed):
     assert sign_in(guessed, PASSWORD, username="ADA").status_code == 429
 
 
+@pytest.mark.parametrize(
+    "username", [" ada", "ada" + " " * 200, "\N{FULLWIDTH LATIN SMALL LETTER A}da"]
+)
+def test_another_spelling_does_not_begin_a_new_count(guessed, username):
+    assert sign_in(Client(), PASSWORD, username, REMOTE_ADDR="192.0.2.7").status_code == 302
+    assert sign_in(guessed, PASSWORD, username).status_code == 429
+
+
 def test_after_the_wait_the_right_one_works(guessed, clock):
     clock.shift(SIGN_IN_WINDOW)
     assert sign_in(guessed, PASSWORD).status_code == 302
@@ -92,3 +100,14 @@ def test_one_address_gets_few_reset_links_an_hour(client, user):
     ]
     assert statuses == [302] * MOST_RESETS + [429]
     assert len(mail.outbox) == MOST_RESETS
+
+
+@pytest.mark.parametrize(
+    "spelling", [" ada@example.com", "ada@example.com" + " " * 300, "Ada@Example.com"]
+)
+def test_another_spelling_gets_no_more_reset_links(client, user, spelling):
+    user.email = "ada@example.com"
+    user.save()
+    for _ in range(MOST_RESETS):
+        client.post(reverse("password_reset"), {"email": user.email})
+    assert client.post(reverse("password_reset"), {"email": spelling}).status_code == 429
