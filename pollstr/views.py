@@ -29,6 +29,8 @@ from .forms import AccountDeleteForm, RegisterForm
 # anywhere, and from one address. Enough for a school behind one address, few for a guesser.
 SIGN_IN_WINDOW = 10 * 60
 MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
+# Wrong passwords of whoever is signed in already, before a new one is taken.
+MOST_WRONG_PASSWORDS = 10
 # Reset links an hour to one mail address.
 MOST_RESETS, RESET_WINDOW = 5, 60 * 60
 
@@ -50,14 +52,14 @@ class LimitedFormMixin:
         for name, value, most, seconds in self.limits():
             limit = Limit.objects.add(name, value, seconds, 0)
             if limit.count >= most:
-                return self.refuse(limit)
+                return self.say_when_again(limit)
         return super().post(request, *args, **kwargs)
 
     def count(self):
         for name, value, _, seconds in self.limits():
             Limit.objects.add(name, value, seconds)
 
-    def refuse(self, limit):
+    def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
         problem = f"Too many tries. Please try again in {in_words(wait)}."
         # What was typed is shown again, but not looked at: not even whether it was right.
@@ -119,7 +121,7 @@ class RegisterView(FormView):
         return redirect(next_url(self.request))
 
 
-class PasswordChangeView(SignedInMixin, views.PasswordChangeView):
+class PasswordChangeView(SignedInMixin, LimitedFormMixin, views.PasswordChangeView):
     """Change the password; a guessed one must not be enough where a phone is proven."""
 
     http_method_names = ["get", "post", "head", "options"]
@@ -131,6 +133,14 @@ class PasswordChangeView(SignedInMixin, views.PasswordChangeView):
         if refusal is None and has_number and not is_verified(self.request):
             return redirect_to_two_factor(self.request, self.request.path)
         return refusal
+
+    def limits(self):
+        return [("password", self.request.user.pk, MOST_WRONG_PASSWORDS, SIGN_IN_WINDOW)]
+
+    def form_invalid(self, form):
+        if form.has_error("old_password", "password_incorrect"):
+            self.count()
+        return super().form_invalid(form)
 
 
 class PasswordResetView(LimitedFormMixin, views.PasswordResetView):

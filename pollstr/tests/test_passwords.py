@@ -5,6 +5,9 @@ from django.contrib.auth import get_user
 from django.test import Client
 from django.urls import reverse
 
+from pollstr.views import MOST_WRONG_PASSWORDS
+from two_factor.tests.pages import sentences
+
 pytestmark = pytest.mark.django_db
 CHANGE = reverse("password_change")
 RESET = reverse("password_reset")
@@ -61,6 +64,22 @@ def test_a_bad_change_gets_a_sentence_and_changes_nothing(signed_in, user, field
     assert "<title>Error: Change the password · Pollstr</title>" in response.text
     assert sentence in response.text
     assert has_password(user, OLD)
+
+
+def test_guesses_of_the_old_password_are_limited(signed_in, user, time_machine):
+    time_machine.move_to("2026-06-01T12:00:00Z", tick=False)
+    for _ in range(MOST_WRONG_PASSWORDS):
+        assert change(signed_in, old_password="wrong").status_code == 200
+    response = change(signed_in)
+    assert (response.status_code, response["Retry-After"]) == (429, "600")
+    assert "Too many tries. Please try again in 10 minutes." in sentences(response)
+    assert has_password(user, OLD)
+
+
+def test_a_new_password_that_is_refused_is_no_guess(signed_in, user):
+    for _ in range(MOST_WRONG_PASSWORDS + 1):
+        change(signed_in, new_password2="another")
+    assert change(signed_in).status_code == 302
 
 
 @pytest.mark.parametrize("url", [CHANGE, reverse("password_change_done")])
