@@ -10,6 +10,9 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
+# What reading an answer may raise: no JSON, JSON of another shape, or nested without end.
+UNREADABLE = (ValueError, TypeError, RecursionError)
+
 
 class ProviderError(Exception):
     """Vonage did not do what was asked.
@@ -81,7 +84,7 @@ def calling_vonage(call: str):
         # 401, 402 and 403 are the owner's to mend: the credentials, or the balance.
         level = logging.ERROR if failure.status in {401, 402, 403} else logging.WARNING
         logger.log(level, "Vonage Verify answered %s to %s", failure.status, call)
-    except (VonageError, RequestException, PyJWTError, ValueError, TypeError, OSError) as error:
+    except (VonageError, RequestException, PyJWTError, *UNREADABLE, OSError) as error:
         failure = ProviderError()
         logger.warning("Vonage Verify gave no answer to %s: %s", call, type(error).__name__)
     else:
@@ -99,7 +102,7 @@ def request_id_of(response) -> UUID | None:
     """Return the request id in the body of an error; the body may be anything."""
     try:
         return UUID(response.json()["request_id"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (*UNREADABLE, KeyError, AttributeError):
         return None
 
 

@@ -284,6 +284,7 @@ def test_a_409_names_the_request_in_the_way(wire):
         '{"request_id": 7}',
         '{"request_id": {}}',
         '{"request_id": "../"}',
+        "[" * 100_000,
     ],
 )
 def test_a_409_with_a_strange_body_names_none(wire, body):

@@ -90,6 +90,7 @@ UNCLEAR = {
     "cut short": raw('HTTP/1.1 200 OK\nContent-Length: 500\n\n{"request_id": "c11'),
     "not HTTP": raw("SSH-2.0-OpenSSH_9.9\n"),
     "endless header": raw("HTTP/1.1 200 OK\nX-Junk: " + "x" * 70_000),
+    "endless nesting": text(200, "[" * 100_000),
 }
 UNREADABLE = {
     "html": text(200, f"<h1>{PROVIDERS_WORDS}</h1>"),
