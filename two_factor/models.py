@@ -153,6 +153,8 @@ class TwoFactor(models.Model):
             )
         )
         self.refresh_from_db(fields=["failures", "locked_until"])
+        # Of guesses at once several may see the lock; only one of them set it.
+        self.has_locked = self.locked_until == lock_ends
         if not counted:
             raise Limited("Too many wrong codes.", (self.locked_until or lock_ends) - now)
 

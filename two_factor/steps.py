@@ -83,7 +83,7 @@ class StepMixin(SignedInMixin):
     def note_wrong_guess(self, verification=None):
         """Append a wrong guess to the history, and tell of the lock where it was the last."""
         self.record(Event.Kind.FAILED, verification)
-        if self.two_factor.locked_until:
+        if self.two_factor.has_locked:
             self.record(Event.Kind.LOCKED, verification)
             user = self.request.user
             signals.phone_locked.send(TwoFactor, user=user, request=self.request)

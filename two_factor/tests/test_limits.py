@@ -259,6 +259,21 @@ def test_the_lock_of_a_lowered_most_ends_too(two_factor, clock, settings):
     two_factor.count_guess()
 
 
+def test_of_two_guesses_at_once_one_locks(two_factor, clock, settings, monkeypatch):
+    settings.VERIFY_MAX_FAILURES = 2
+    first, second = TwoFactor.objects.get(), TwoFactor.objects.get()
+    read_again = first.refresh_from_db
+
+    def after_the_second_guess(**kwargs):
+        clock.shift(0.001)
+        second.count_guess()
+        read_again(**kwargs)
+
+    monkeypatch.setattr(first, "refresh_from_db", after_the_second_guess)
+    first.count_guess()
+    assert (first.has_locked, second.has_locked) == (False, True)
+
+
 def test_a_lock_is_a_users_own(two_factor):
     use_up(two_factor)
     other = TwoFactorFactory()
