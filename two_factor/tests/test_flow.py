@@ -191,7 +191,8 @@ def test_every_step_at_any_time_twice_is_answered_by_a_page(signed_in, clock, be
         assert_calm(take(signed_in, step, clock), signed_in)
 
 
-NAMES = ["phone", "create", "verify", "confirm", "call", "resend", "cancel"]
+NAMES = ["phone", "create", "verify", "confirm", "call", "resend", "cancel", "recover"]
+NAMES_FOR_THE_VERIFIED = ["recovery_codes", "change", "recover", "create", "confirm"]
 
 
 @pytest.mark.parametrize("junk", ["", "\0", "a" * 10_000, "٣٤٥", "<script>", "../../", "%00%ff"])
@@ -202,3 +203,12 @@ def test_junk_in_every_field_is_answered_by_a_page(signed_in, method, name, junk
     url = f"{reverse(f'two_factor:{name}')}?{urlencode({'next': junk})}"
     fields = {"number": [junk] * 2, "code": [junk] * 2, "next": junk, "choice": junk}
     assert_calm(getattr(signed_in, method)(url, fields), signed_in)
+
+
+@pytest.mark.parametrize("junk", ["", "\0", "a" * 10_000, "٣٤٥", "<script>", "../../", "%00%ff"])
+@pytest.mark.parametrize("name", NAMES_FOR_THE_VERIFIED)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_junk_from_the_verified_is_answered_by_a_page(verified, method, name, junk):
+    url = f"{reverse(f'two_factor:{name}')}?{urlencode({'next': junk})}"
+    fields = {"number": [junk] * 2, "code": [junk] * 2, "password": [junk] * 2, "next": junk}
+    assert_calm(getattr(verified, method)(url, fields), verified)
