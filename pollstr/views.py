@@ -121,10 +121,8 @@ class RegisterView(FormView):
         return redirect(next_url(self.request))
 
 
-class PasswordChangeView(SignedInMixin, LimitedFormMixin, views.PasswordChangeView):
-    """Change the password; a guessed one must not be enough where a phone is proven."""
-
-    http_method_names = ["get", "post", "head", "options"]
+class ProvenPhoneMixin(SignedInMixin):
+    """Where a phone is proven, ask for it too: a guessed password must not be enough."""
 
     def refuse(self):
         refusal = super().refuse()
@@ -133,6 +131,10 @@ class PasswordChangeView(SignedInMixin, LimitedFormMixin, views.PasswordChangeVi
         if refusal is None and has_number and not is_verified(self.request):
             return redirect_to_two_factor(self.request, self.request.path)
         return refusal
+
+
+class PasswordChangeView(ProvenPhoneMixin, LimitedFormMixin, views.PasswordChangeView):
+    http_method_names = ["get", "post", "head", "options"]
 
     def limits(self):
         return [("password", self.request.user.pk, MOST_WRONG_PASSWORDS, SIGN_IN_WINDOW)]
@@ -180,7 +182,7 @@ class AccountView(SignedInMixin, TemplateView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class AccountDeleteView(StepMixin, FormView):
+class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
     """Delete the account of whoever types its password; the ballots name nobody, and stay."""
 
     http_method_names = ["get", "post", "head", "options"]

@@ -231,6 +231,15 @@ def test_the_anonymous_sign_in_first(client, user, method):
     assert User.objects.get() == user
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_with_a_proven_phone_the_password_alone_deletes_nothing(
+    signed_in, two_factor, user, method
+):
+    response = getattr(signed_in, method)(DELETE, {"password": PASSWORD})
+    assert response["Location"] == f"/2fa/?next={DELETE.replace('/', '%2F')}"
+    assert User.objects.get() == user
+
+
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_other_methods_are_refused(signed_in, user, method):
     assert getattr(signed_in, method)(DELETE).status_code == 405
@@ -252,7 +261,7 @@ def test_it_is_kept_out_of_caches(signed_in):
 @pytest.mark.parametrize("has_number", [True, False])
 def test_clicks_at_once_all_get_an_answer(signed_in, user, has_number):
     if has_number:
-        TwoFactorFactory(user=user)
+        verify(signed_in, TwoFactorFactory(user=user))
 
     def click():
         browser = Client()
