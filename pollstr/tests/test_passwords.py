@@ -173,3 +173,27 @@ def test_with_a_proven_phone_the_password_alone_does_not_change_it(signed_in, tw
 
 def test_with_a_proven_phone_it_is_changed_after_the_code(verified):
     assert verified.get(reverse("password_change")).status_code == 200
+
+
+def set_password_by_mail(mailoutbox):
+    """Take the way of somebody who reads the user's mail, in a browser of their own."""
+    browser = Client()
+    ask(browser)
+    page = browser.get(link_in(mailoutbox[0]), follow=True)
+    new = {"new_password1": NEW, "new_password2": NEW}
+    browser.post(page.request["PATH_INFO"], new)
+    browser.post("/login/", {"username": "ada", "password": NEW})
+    return browser
+
+
+def test_a_password_set_by_mail_stands_in_for_no_phone(user, two_factor, mailoutbox):
+    browser = set_password_by_mail(mailoutbox)
+    assert get_user(browser) == user
+    assert browser.get(reverse("two_factor:change"))["Location"].startswith("/2fa/?next=")
+    two_factor.refresh_from_db()
+    assert two_factor.number == "+12025550123"
+
+
+def test_a_password_set_by_mail_ends_other_sessions(verified, user, mailoutbox):
+    set_password_by_mail(mailoutbox)
+    assert not get_user(verified).is_authenticated
