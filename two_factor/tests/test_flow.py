@@ -212,3 +212,12 @@ def test_junk_from_the_verified_is_answered_by_a_page(verified, method, name, ju
     url = f"{reverse(f'two_factor:{name}')}?{urlencode({'next': junk})}"
     fields = {"number": [junk] * 2, "code": [junk] * 2, "password": [junk] * 2, "next": junk}
     assert_calm(getattr(verified, method)(url, fields), verified)
+
+
+@pytest.mark.parametrize(
+    "name", ["create", "confirm", "call", "resend", "cancel", "recover", "change"]
+)
+def test_no_step_takes_a_form_of_another_site(user, name):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    assert browser.post(reverse(f"two_factor:{name}"), {"number": NUMBER}).status_code == 403
