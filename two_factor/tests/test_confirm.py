@@ -419,8 +419,8 @@ def test_of_many_guesses_at_once_ten_reach_vonage(awaiting_code, wrong, vonage, 
         browser.cookies = awaiting_code.cookies
         return confirm(browser).status_code
 
-    statuses = in_parallel(32, guess)
-    assert sorted(statuses) == [200] * 10 + [429] * 22
+    statuses = in_parallel(64, guess)
+    assert sorted(statuses) == [200] * 10 + [429] * 54
     assert vonage.calls == ["check"] * 10
 
 
