@@ -82,8 +82,16 @@ class BallotManager(models.Manager):
         return self.filter(mark__in=marks).select_related("poll").order_by("-cast_at")
 
     def of(self, poll, number: str):
-        """Return the ballot that ``number`` (E.164) has cast in one poll, or None."""
-        return self.filter(poll=poll, mark=voter_mark(poll.pk, number)).first()
+        """Return the ballot that ``number`` (E.164) has cast in one poll, or None.
+
+        It brings the ids of its ``picked`` choices along.
+        """
+        cast = self.filter(poll=poll, mark=voter_mark(poll.pk, number))
+        rows = list(cast.annotate(ticked=models.F("votes__choice")))
+        if not rows:
+            return None
+        rows[0].picked = [row.ticked for row in rows if row.ticked]
+        return rows[0]
 
     @transaction.atomic
     def cast(self, poll, number: str, choices: list[int]) -> "Ballot":

@@ -84,7 +84,7 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
         return link if link.isalnum() else ""
 
     def get_context_data(self, **kwargs):
-        is_final = self.own_ballot is not None and not self.object.may_change
+        is_final = self.has_voted and not self.object.may_change
         return super().get_context_data(is_final=is_final, **kwargs)
 
     @cached_property
@@ -94,11 +94,13 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
             return None
         return Ballot.objects.of(self.object, str(self.request.user.two_factor.number))
 
+    @property
+    def has_voted(self) -> bool:
+        return self.own_ballot is not None
+
     def own_choices(self):
         """Return the ids of the choices on this voter's ballot; none before the first vote."""
-        if self.own_ballot is None:
-            return []
-        return list(self.own_ballot.votes.values_list("choice_id", flat=True))
+        return self.own_ballot.picked if self.own_ballot else []
 
 
 class BallotView(PollMixin, DetailView):
@@ -110,7 +112,7 @@ class BallotView(PollMixin, DetailView):
         picked = self.request.GET.getlist("choice") or own_choices
         form = BallotForm(self.object, initial={"choice": picked})
         return super().get_context_data(
-            form=form, has_voted=bool(own_choices), own_choices=own_choices, **kwargs
+            form=form, has_voted=self.has_voted, own_choices=own_choices, **kwargs
         )
 
 
@@ -173,7 +175,7 @@ class VoteView(PollMixin, FormView):
         return f"Voting {opens_or_closed} at {moment} UTC. Your vote was not counted."
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(has_voted=self.own_ballot is not None, **kwargs)
+        return super().get_context_data(has_voted=self.has_voted, **kwargs)
 
 
 class ReceiptView(TemplateView):

@@ -107,6 +107,7 @@ def test_a_number_finds_its_own_ballot_only():
     poll, other = PollFactory(), PollFactory()
     Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
     assert Ballot.objects.of(poll, ADA) == Ballot.objects.get()
+    assert Ballot.objects.of(poll, ADA).picked == [poll.choices.first().pk]
     assert Ballot.objects.of(poll, BOB) is None
     assert Ballot.objects.of(other, ADA) is None
 
