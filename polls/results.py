@@ -1,18 +1,28 @@
 """The results of a poll, as a page, for machines, and what anybody may check of them."""
 
 import csv
+from datetime import timedelta
+from itertools import batched
+from operator import itemgetter
 
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.utils.cache import add_never_cache_headers, get_conditional_response
 from django.views.generic import DetailView, View
 
 from two_factor.mixins import is_verified
 
+from . import watching
+from .ballots import voter_mark
 from .tally import snapshot, tally, votes_by_hour
 from .views import PollMixin
 
 CSV_HEADER = ["choice_id", "choice", "votes", "share"]
+# Seconds: how often a page asks for newer results, and how seldom it reads a change out.
+ASK_EVERY, TELL_EVERY = 5, 15
+# Ballots fetched at once, and lines sent at once.
+BATCH = 1000
+HOUR = timedelta(hours=1)
 
 
 class ResultsMixin(PollMixin):
@@ -21,29 +31,83 @@ class ResultsMixin(PollMixin):
     # The count brings the choices.
     prefetched = []
 
+    def get_queryset(self):
+        polls = super().get_queryset()
+        if not is_verified(self.request):
+            return polls
+        number = str(self.request.user.two_factor.number)
+        return polls.with_ballot(voter_mark(self.kwargs["pk"], number))
+
+    def own_choices(self):
+        picked = getattr(self.object, "picked", None)
+        return [int(pk) for pk in picked.split(",")] if picked else []
+
+    @property
+    def has_voted(self) -> bool:
+        return bool(self.own_choices())
+
     def get_object(self, queryset=None):
         # The gate has asked for it already.
         return getattr(self, "object", None) or super().get_object(queryset)
 
     def refuse(self):
         self.object = self.get_object()
-        if self.object.shows_results_to(AnonymousUser(), is_verified=False, has_voted=False):
-            return None
-        return super().refuse()
+        return None if watching.is_public(self.object) else super().refuse()
 
     def may_see(self) -> bool:
         user = self.request.user
-        has_voted = self.own_ballot is not None
-        return self.object.shows_results_to(user, is_verified(self.request), has_voted)
+        return self.object.shows_results_to(user, is_verified(self.request), self.has_voted)
 
 
 class ResultsView(ResultsMixin, DetailView):
     template_name = "polls/results.html"
 
     def get_context_data(self, **kwargs):
-        counted = tally(self.object) if self.may_see() else {"choices": None}
-        own_choices = self.own_choices()
-        return super().get_context_data(own_choices=own_choices, **counted, **kwargs)
+        poll, own_choices = self.object, self.own_choices()
+        counted = tally(poll) if self.may_see() else {"choices": None}
+        hours = votes_by_hour(poll)
+        return super().get_context_data(
+            own_choices=own_choices,
+            watch=self.watch() if self.may_see() else None,
+            hours=hours,
+            turnout=turnout(hours),
+            **counted,
+            **kwargs,
+        )
+
+    def watch(self):
+        """Return what the page needs to follow the results; None where they do not move."""
+        if self.object.is_closed or not self.object.is_published:
+            return None
+        key = watching.key_for(self.object)
+        return {"key": key, "ask_every": ASK_EVERY, "tell_every": TELL_EVERY}
+
+
+def turnout(hours: list[dict]) -> dict | None:
+    """Lay votes by hour out on a picture as many hours wide as they span, a day at least."""
+    if not hours:
+        return None
+    first, last = hours[-1]["hour"], hours[0]["hour"]
+    most = max(hours, key=itemgetter("voters"))
+    bars = [
+        {
+            "x": (row["hour"] - first) // HOUR,
+            "y": most["voters"] - row["voters"],
+            "height": row["voters"],
+        }
+        for row in hours
+    ]
+    width = max(24, (last - first) // HOUR + 1)
+    # A lone hour in a month must be seen, too.
+    bar_width = max(0.8, round(width / 150, 1))
+    return {
+        "bars": bars,
+        "bar_width": bar_width,
+        "width": width,
+        "first": first,
+        "last": last,
+        "most": most,
+    }
 
 
 class ExportView(ResultsMixin, View):
@@ -56,18 +120,47 @@ class ExportView(ResultsMixin, View):
 
 
 class ResultsJsonView(ExportView):
+    """Public results from the shared copy; else those of the page's key; else of the session."""
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            return super().dispatch(request, *args, **kwargs)
+        copy = watching.shared_copy(kwargs["pk"], self.link)
+        if request.method == "OPTIONS":
+            response = HttpResponse(status=204, headers={"Allow": "GET, HEAD, OPTIONS"})
+            return with_cors(response) if copy.get("is_public") else response
+        if copy.get("is_public"):
+            return with_cors(self.answer(copy["body"], copy["etag"]))
+        if (key := request.headers.get("X-Watch-Key")) is not None:
+            response = self.answer_key(key, copy)
+            add_never_cache_headers(response)
+            return response
+        return super().dispatch(request, *args, **kwargs)
+
+    def answer_key(self, key, copy):
+        """Answer without asking who it is; a key that counts no more is no way to the session."""
+        if copy and watching.opens(key, self.kwargs["pk"], copy["rule"]):
+            return self.answer(copy["body"], copy["etag"])
+        return JsonResponse({"error": "Open the page of the results again."}, status=403)
+
+    def answer(self, body, etag):
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        response = HttpResponse(body, content_type="application/json", headers=headers)
+        return get_conditional_response(self.request, etag=etag, response=response)
+
     def export(self, poll, counted):
-        fields = ("id", "text", "votes", "share")
-        question = {
-            "id": poll.pk,
-            "text": poll.question,
-            "open": poll.is_open,
-            "opens_at": poll.opens_at,
-            "closes_at": poll.closes_at,
-        }
-        choices = [{field: choice[field] for field in fields} for choice in counted["choices"]]
-        answer = {"question": question, "voters": counted["voters"], "choices": choices}
-        return JsonResponse(answer | {"counted_at": counted["counted_at"]})
+        return self.answer(*watching.written(poll, counted))
+
+
+def with_cors(response):
+    """Let scripts of any site read it, without anybody's cookies."""
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Access-Control-Allow-Methods"] = "GET, HEAD"
+    # For a script that keeps the ETag itself.
+    response["Access-Control-Allow-Headers"] = "If-None-Match"
+    response["Access-Control-Expose-Headers"] = "ETag"
+    response["Access-Control-Max-Age"] = "600"
+    return response
 
 
 class ResultsCsvView(ExportView):
@@ -76,10 +169,19 @@ class ResultsCsvView(ExportView):
             [choice["id"], as_text(choice["text"]), choice["votes"], choice["share"]]
             for choice in counted["choices"]
         ]
-        writer = csv.writer(Line())
-        lines = (writer.writerow(row) for row in [CSV_HEADER, *rows])
-        headers = {"Content-Disposition": f'attachment; filename="poll-{poll.pk}.csv"'}
-        return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+        return csv_of([CSV_HEADER, *rows], f"poll-{poll.pk}.csv")
+
+
+def csv_of(rows, filename):
+    writer = csv.writer(Line())
+    return streamed((writer.writerow(row) for row in rows), "text/csv; charset=utf-8", filename)
+
+
+def streamed(pieces, content_type, filename):
+    # Not piece by piece, of which each would go over the wire alone.
+    batches = ("".join(batch) for batch in batched(pieces, BATCH, strict=False))
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    return StreamingHttpResponse(batches, content_type=content_type, headers=headers)
 
 
 class Line:

@@ -14,7 +14,9 @@ from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, Subquery
 from django.db.models.functions import TruncHour
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
+from django.utils.text import Truncator, get_text_list
 
 from .models import Ballot, Poll, Snapshot
 
@@ -22,6 +24,8 @@ from .models import Ballot, Poll, Snapshot
 # as keeps counting below this share of one processor.
 CHEAP = 0.005
 MOST_OF_A_PROCESSOR = 0.05
+# A sentence that names more answers than this, or longer ones (characters), is not read to its end.
+MOST_NAMED, LONGEST_NAME = 3, 40
 # How long a count may serve while another is made, should that one fail.
 LONGEST_SHARED = 3600
 
@@ -43,14 +47,27 @@ def count(poll: Poll) -> dict:
 
 
 def tally(poll: Poll) -> dict:
-    """Return the count, its choices with ``share`` (a fraction of the voters) and ``percent``."""
+    """Return the count with its ``summary``; choices with ``share`` of the voters, ``percent``."""
     frozen = snapshot(poll) if poll.is_closed else None
     counted = json.loads(frozen.body)["count"] if frozen else recent(poll)
     voters = counted["voters"]
     for choice in counted["choices"]:
         choice["share"] = round(choice["votes"] / voters, 4) if voters else 0
         choice["percent"] = round(100 * choice["votes"] / voters, 1) if voters else 0
-    return counted
+    return counted | {"summary": summary(counted["choices"])}
+
+
+def summary(choices: list[dict]) -> str:
+    """Say in one sentence who is ahead, or level."""
+    most = max((choice["votes"] for choice in choices), default=0)
+    if most == 0:
+        return "Nobody has voted yet."
+    ahead = [choice["text"] for choice in choices if choice["votes"] == most]
+    names = [f"“{Truncator(text).chars(LONGEST_NAME)}”" for text in ahead]
+    if len(names) == 1:
+        return f"{names[0]} has the most votes: {most}."
+    who = get_text_list(names, "and") if len(names) <= MOST_NAMED else f"{len(names)} answers"
+    return f"{who} are level, with {most} vote{pluralize(most)} each."
 
 
 def recent(poll: Poll) -> dict:

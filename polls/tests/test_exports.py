@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from polls.models import Ballot
+from polls.models import Ballot, Poll
 
 from .factories import PollFactory
 
@@ -45,7 +45,8 @@ def test_json_says_what_the_page_says(client, poll):
         {"id": nein, "text": "Nein", "votes": 1, "share": 0.3333},
         {"id": jein, "text": "Jein", "votes": 0, "share": 0},
     ]
-    assert answer.keys() == {"question", "voters", "choices", "counted_at"}
+    assert answer["summary"] == "“Ja” has the most votes: 2."
+    assert answer.keys() == {"question", "voters", "choices", "summary", "counted_at"}
 
 
 def test_json_says_when_it_was_counted(client, poll):
@@ -90,9 +91,19 @@ def test_a_spreadsheet_takes_no_text_for_a_formula(client, start):
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_an_export_can_only_be_read_and_is_kept_out_of_caches(client, poll, kind):
+def test_an_export_can_only_be_read(client, poll, kind):
     assert client.post(reverse(f"polls:results_{kind}", args=[poll.pk])).status_code == 405
-    assert "no-store" in get(client, poll, kind)["Cache-Control"]
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_an_export_that_is_not_public_is_kept_out_of_caches(verified, poll, kind):
+    Poll.objects.update(results_for="verified")
+    assert "no-store" in get(verified, poll, kind)["Cache-Control"]
+
+
+def test_a_public_export_is_kept_out_of_caches_or_asked_about_each_time(client, poll):
+    assert "no-store" in get(client, poll, "csv")["Cache-Control"]
+    assert get(client, poll, "json")["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])

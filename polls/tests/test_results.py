@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -128,6 +129,58 @@ def test_queries_do_not_grow(verified, django_assert_num_queries, choices, voter
     poll = PollFactory(choices=[f"No. {n}" for n in range(choices)])
     Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
     cast(poll, [voters - 1])
-    # Session, user with second factor; poll; ballot, its votes; the count.
-    with django_assert_num_queries(6):
+    # Session, user with second factor; poll with the own ballot; the count; the hours.
+    with django_assert_num_queries(5):
         verified.get(url(poll))
+
+
+@pytest.mark.parametrize(
+    ("votes", "sentence"),
+    [
+        ([0, 0, 0], "Nobody has voted yet."),
+        ([2, 1, 0], "“Tea” has the most votes: 2."),
+        ([1, 1, 0], "“Tea” and “Coffee” are level, with 1 vote each."),
+        ([2, 2, 2], "“Tea”, “Coffee” and “Water” are level, with 2 votes each."),
+    ],
+)
+def test_it_says_who_is_ahead_or_level(verified, poll, votes, sentence):
+    cast(poll, votes)
+    assert f'<p class="summary" data-summary>{sentence}</p>' in verified.get(url(poll)).text
+
+
+def test_it_names_no_more_answers_and_no_longer_ones_than_can_be_read(verified):
+    poll = PollFactory(choices=["A", "B", "C", "D"])
+    cast(poll, [1, 1, 1, 1])
+    assert "4 answers are level, with 1 vote each." in verified.get(url(poll)).text
+    endless = PollFactory(choices=["x" * 200, "B"])
+    cast(endless, [1, 0])
+    assert f"“{'x' * 39}…” has the most votes: 1." in verified.get(url(endless)).text
+
+
+def turnout(page):
+    [(box, bars)] = re.findall(r'viewBox="([^"]*)" preserve.*?</title>(.*?)</svg>', page, re.DOTALL)
+    return box, re.findall('x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)"/>', bars)
+
+
+def test_it_draws_the_turnout_by_hour(verified, poll):
+    cast(poll, [3])
+    hours = ["2026-03-04T05:10:00Z", "2026-03-04T05:59:59Z", "2026-03-04T07:00:00Z"]
+    for ballot, at in zip(Ballot.objects.all(), hours, strict=True):
+        Ballot.objects.filter(pk=ballot.pk).update(cast_at=at)
+    page = verified.get(url(poll)).text
+    assert turnout(page) == ("0 0 24 2", [("2", "1", "0.8", "1"), ("0", "0", "0.8", "2")])
+    assert "Most in one hour: 2, from 4 March 2026, 05:00 UTC." in page
+    assert "<tr><td>4 Mar 2026, 07:00</td><td>1</td></tr>" in page
+
+
+def test_a_lone_hour_in_a_long_time_is_drawn_wide_enough(verified, poll):
+    cast(poll, [2])
+    for ballot, at in zip(Ballot.objects.all(), ["2026-03-01", "2026-05-01"], strict=True):
+        Ballot.objects.filter(pk=ballot.pk).update(cast_at=f"{at}T00:00:00Z")
+    box, bars = turnout(verified.get(url(poll)).text)
+    assert box == f"0 0 {61 * 24 + 1} 1"
+    assert bars == [(str(61 * 24), "0", "9.8", "1"), ("0", "0", "9.8", "1")]
+
+
+def test_without_votes_there_is_no_turnout(verified, poll):
+    assert "Turn-out" not in verified.get(url(poll)).text

@@ -1,0 +1,100 @@
+"""Watching results: all who look at one poll's results share one copy of them.
+
+The page hands out a key, which says that its reader was shown the results under the rule of that
+moment. A request with a key asks for neither session nor user, and mostly for no database. There
+are keys and copies only where others than the author may see: hidden results are in neither.
+"""
+
+import hashlib
+import json
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core import signing
+from django.core.cache import cache
+from django.core.serializers.json import DjangoJSONEncoder
+
+from .models import Poll
+from .tally import tally
+
+# Seconds: how often the copy is made anew, and how old it may get while making it takes long.
+# So long it may take until a tightened rule, or a poll taken away, is noticed here.
+ANEW, OLDEST = 1, 2
+# The rules under which results are shown to some, by key, while the poll is open.
+BY_KEY = {Poll.ResultsFor.VERIFIED, Poll.ResultsFor.VOTERS}
+SALT = "polls.watching"
+
+
+def is_public(poll: Poll) -> bool:
+    return poll.shows_results_to(AnonymousUser(), is_verified=False, has_voted=False)
+
+
+def key_for(poll: Poll) -> str:
+    """Return the key for whoever sees the results now; empty where none is needed or given."""
+    if poll.results_for not in BY_KEY:
+        return ""
+    return signing.dumps([poll.pk, poll.results_for], salt=SALT)
+
+
+def opens(key: str, pk: int, rule: str) -> bool:
+    """Whether the key was given for this poll under this rule, no longer ago than a proof lasts."""
+    try:
+        return signing.loads(key, salt=SALT, max_age=settings.VERIFIED_SECONDS) == [pk, rule]
+    except signing.BadSignature:
+        return False
+
+
+def shared_copy(pk: int, link: str) -> dict:
+    """Return the results as of a moment ago: ``rule``, ``is_public``, ``body``, ``etag``.
+
+    Empty where they cannot be had without asking who it is, or by this ``link``. Of many readers at
+    once one makes the copy, the others get the last one meanwhile.
+    """
+    # No poll has such an id, and no cache takes a key of any length.
+    if pk.bit_length() > 63:
+        return {}
+    name = f"watched-{pk}"
+    copy = cache.get(name)
+    if copy is None or cache.add(f"{name}-turn", True, ANEW):
+        copy = make_copy(pk)
+        if copy:
+            cache.set(f"{name}-turn", True, ANEW)
+            cache.set(name, copy, OLDEST)
+        else:
+            cache.delete(name)
+    return copy if copy.get("link") in {"", link} else {}
+
+
+def make_copy(pk: int) -> dict:
+    poll = Poll.objects.published().filter(pk=pk).first()
+    if poll is None or not (is_public(poll) or poll.results_for in BY_KEY):
+        return {}
+    body, etag = written(poll, tally(poll))
+    return {
+        "link": "" if poll.is_listed else poll.slug,
+        "rule": poll.results_for,
+        "is_public": is_public(poll),
+        "body": body,
+        "etag": etag,
+    }
+
+
+def written(poll: Poll, counted: dict) -> tuple[str, str]:
+    """Write ``results.json``; return it with its ETag, which a later count of the same keeps."""
+    fields = ("id", "text", "votes", "share")
+    answer = {
+        "question": {
+            "id": poll.pk,
+            "text": poll.question,
+            "open": poll.is_open,
+            "opens_at": poll.opens_at,
+            "closes_at": poll.closes_at,
+        },
+        "voters": counted["voters"],
+        "choices": [{field: choice[field] for field in fields} for choice in counted["choices"]],
+        "summary": counted["summary"],
+    }
+    content = json.dumps(answer, cls=DjangoJSONEncoder)
+    body = json.dumps(answer | {"counted_at": counted["counted_at"]}, cls=DjangoJSONEncoder)
+    # Weak, for the bytes differ in counted_at.
+    return body, f'W/"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
