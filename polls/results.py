@@ -1,8 +1,9 @@
 """The results of a poll, as a page, for machines, and what anybody may check of them."""
 
 import csv
+import json
 from datetime import timedelta
-from itertools import batched
+from itertools import batched, chain, groupby
 from operator import itemgetter
 
 from django.core.exceptions import PermissionDenied
@@ -14,6 +15,7 @@ from two_factor.mixins import is_verified
 
 from . import watching
 from .ballots import voter_mark
+from .models import Ballot
 from .tally import snapshot, tally, votes_by_hour
 from .views import PollMixin
 
@@ -204,6 +206,47 @@ class SnapshotView(ExportView):
         if frozen is None:
             raise Http404
         return HttpResponse(frozen.body, content_type="application/json; charset=utf-8")
+
+
+class BallotsView(ExportView):
+    """Every ballot of a closed poll, so that anybody can count again, and none that could be known.
+
+    In the order of the marks, which says nothing of when or by whom; without mark, time or id. Only
+    once nothing can be added: from two moments one could see what was voted between them.
+    """
+
+    def export(self, poll, counted):
+        if not poll.is_closed or snapshot(poll) is None:
+            raise Http404
+        return self.export_ballots(poll, counted["choices"])
+
+    def ballots(self):
+        """Yield the ids of the choices on each ballot."""
+        ballots = Ballot.objects.filter(poll=self.object.pk).order_by("mark")
+        rows = ballots.values_list("mark", "votes__choice").iterator(BATCH)
+        for _, ticks in groupby(rows, key=itemgetter(0)):
+            yield {choice for _, choice in ticks if choice is not None}
+
+
+class BallotsCsvView(BallotsView):
+    def export_ballots(self, poll, choices):
+        header = [as_text(choice["text"]) for choice in choices]
+        ids = [choice["id"] for choice in choices]
+        rows = ([int(pk in picked) for pk in ids] for picked in self.ballots())
+        return csv_of(chain([header], rows), f"poll-{poll.pk}-ballots.csv")
+
+
+class BallotsJsonView(BallotsView):
+    def export_ballots(self, poll, choices):
+        pieces = self.pieces([choice["id"] for choice in choices])
+        return streamed(pieces, "application/json", f"poll-{poll.pk}-ballots.json")
+
+    def pieces(self, ids):
+        yield f'{{"choices":{json.dumps(ids)},"ballots":['
+        for n, picked in enumerate(self.ballots()):
+            ticked = ",".join(str(pk) for pk in ids if pk in picked)
+            yield f"{',' if n else ''}[{ticked}]"
+        yield "]}"
 
 
 class IntegrityView(ResultsMixin, DetailView):

@@ -10,6 +10,8 @@ urlpatterns = [
     path("<int:pk>/results/", results.ResultsView.as_view(), name="results"),
     path("<int:pk>/results.json", results.ResultsJsonView.as_view(), name="results_json"),
     path("<int:pk>/results.csv", results.ResultsCsvView.as_view(), name="results_csv"),
+    path("<int:pk>/ballots.json", results.BallotsJsonView.as_view(), name="ballots_json"),
+    path("<int:pk>/ballots.csv", results.BallotsCsvView.as_view(), name="ballots_csv"),
     path("<int:pk>/integrity/", results.IntegrityView.as_view(), name="integrity"),
     path("<int:pk>/snapshot.json", results.SnapshotView.as_view(), name="snapshot"),
 ]

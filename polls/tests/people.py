@@ -37,3 +37,7 @@ def author(poll):
 
 def staff(poll):
     return verified(poll, user__is_staff=True, user__is_superuser=True)
+
+
+# As the columns of test_visibility.SEES.
+ALL = [anonymous, signed_in, verified, voter, author]

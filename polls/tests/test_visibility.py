@@ -18,7 +18,6 @@ from .factories import PollFactory
 pytestmark = pytest.mark.django_db
 Rule = Poll.ResultsFor
 OPEN, CLOSED = "open", "closed"
-PEOPLE = [people.anonymous, people.signed_in, people.verified, people.voter, people.author]
 SEES = {
     # rule: anonymous, not verified, verified, voter, author
     (Rule.EVERYONE, OPEN): (True, True, True, True, True),
@@ -35,7 +34,7 @@ SEES = {
 TABLE = [
     pytest.param(rule, when, person, sees, id=f"{rule}-{when}-{person.__name__}")
     for (rule, when), row in SEES.items()
-    for person, sees in zip(PEOPLE, row, strict=True)
+    for person, sees in zip(people.ALL, row, strict=True)
 ]
 
 

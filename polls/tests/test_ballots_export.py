@@ -1,0 +1,220 @@
+"""Every ballot of a closed poll, to count again: what is in it, what is not, and when."""
+
+import csv
+import json
+import re
+import tracemalloc
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from polls.models import Ballot, Poll
+from polls.tally import tally
+from two_factor.tests.factories import UserFactory
+
+from . import people
+from .factories import PollFactory
+from .test_visibility import SEES, Rule
+
+pytestmark = pytest.mark.django_db
+KINDS = pytest.mark.parametrize("kind", ["csv", "json"])
+MANY, FEW = 100_000, 2_000
+
+
+@pytest.fixture
+def poll():
+    return PollFactory(
+        author=UserFactory(), results_for="everyone", max_choices=2, choices=["Tea", "Coffee", "-1"]
+    )
+
+
+def close(poll):
+    Poll.objects.filter(pk=poll.pk).update(closes_at=timezone.now() - timedelta(seconds=1))
+    poll.refresh_from_db()
+
+
+def cast(poll, *ballots):
+    """Cast ballots that name choices by their place."""
+    ids = [choice.pk for choice in poll.choices.all()]
+    for n, picked in enumerate(ballots):
+        Ballot.objects.cast(poll, f"+1202555{n:04}", [ids[place] for place in picked])
+
+
+def get(browser, poll, kind):
+    return browser.get(reverse(f"polls:ballots_{kind}", args=[poll.pk]))
+
+
+def text(response):
+    return response.getvalue().decode()
+
+
+def in_order_of_mark(poll):
+    ballots = Ballot.objects.filter(poll=poll).order_by("mark").prefetch_related("votes")
+    return [sorted(vote.choice_id for vote in ballot.votes.all()) for ballot in ballots]
+
+
+def test_csv_has_a_line_a_ballot_and_a_column_a_choice(client, poll):
+    cast(poll, [0], [1, 2], [1])
+    close(poll)
+    header, *lines = csv.reader(text(get(client, poll, "csv")).splitlines())
+    assert header == ["Tea", "Coffee", "'-1"]
+    ids = [choice.pk for choice in poll.choices.all()]
+    expected = [[str(int(pk in picked)) for pk in ids] for picked in in_order_of_mark(poll)]
+    assert lines == expected
+    assert sorted(lines) == [["0", "1", "0"], ["0", "1", "1"], ["1", "0", "0"]]
+
+
+def test_json_has_the_ids_of_the_choices_on_each_ballot(client, poll):
+    cast(poll, [0], [1, 2], [1])
+    close(poll)
+    answer = json.loads(text(get(client, poll, "json")))
+    assert answer == {
+        "choices": [choice.pk for choice in poll.choices.all()],
+        "ballots": in_order_of_mark(poll),
+    }
+
+
+def test_whoever_counts_again_gets_what_the_results_say(client, poll):
+    cast(poll, *[[n % 3, (n + 1) % 3][: 1 + n % 2] for n in range(20)])
+    close(poll)
+    ballots = json.loads(text(get(client, poll, "json")))["ballots"]
+    votes = Counter(pk for picked in ballots for pk in picked)
+    counted = tally(poll)
+    assert len(ballots) == counted["voters"] == 20
+    assert votes == {choice["id"]: choice["votes"] for choice in counted["choices"]}
+
+
+@KINDS
+def test_nothing_in_it_can_be_matched_with_a_voter(client, poll, kind):
+    cast(poll, [0], [1])
+    Ballot.objects.update(cast_at="2031-05-06T07:08:09Z")
+    close(poll)
+    content = text(get(client, poll, kind))
+    for ballot in Ballot.objects.all():
+        assert ballot.mark[:8] not in content
+        assert f"{ballot.cast_at:%H:%M}" not in content
+    assert set(re.findall(r"\w{2,}", content)) <= {"Tea", "Coffee", "choices", "ballots"} | {
+        str(choice.pk) for choice in poll.choices.all()
+    }
+
+
+@KINDS
+def test_a_ballot_that_was_changed_stands_once_as_it_is_now(client, poll, kind):
+    cast(poll, [0])
+    cast(poll, [1])
+    close(poll)
+    coffee = poll.choices.get(text="Coffee").pk
+    expected = {"csv": "'-1\r\n0,1,0\r\n", "json": f'"ballots":[[{coffee}]]}}'}
+    assert text(get(client, poll, kind)).endswith(expected[kind])
+
+
+@KINDS
+def test_a_poll_without_votes_has_no_ballots(client, poll, kind):
+    close(poll)
+    expected = {"csv": "Tea,Coffee,'-1\r\n", "json": '"ballots":[]}'}
+    assert text(get(client, poll, kind)).endswith(expected[kind])
+
+
+@KINDS
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("column", range(len(people.ALL)))
+def test_after_the_close_it_is_for_whoever_sees_the_results(poll, rule, column, kind):
+    Poll.objects.update(results_for=rule)
+    browser = people.ALL[column](poll)
+    close(poll)
+    sees = SEES[rule, "closed"][column]
+    response = get(browser, poll, kind)
+    assert (response.status_code == 200) is sees
+    if sees:
+        assert "no-store" in response["Cache-Control"]
+    else:
+        assert response.status_code in {302, 403}
+
+
+@KINDS
+def test_before_the_close_it_is_for_nobody(poll, kind):
+    for browser in [people.anonymous(poll), people.voter(poll), people.author(poll)]:
+        assert get(browser, poll, kind).status_code == 404
+        assert "ballots." not in browser.get(poll.url("results")).text
+
+
+@KINDS
+def test_it_is_not_there_before_the_database_has_closed_the_poll(client, poll, kind, time_machine):
+    Poll.objects.update(closes_at=timezone.now() + timedelta(minutes=1))
+    time_machine.move_to(timezone.now() + timedelta(minutes=2))
+    assert get(client, poll, kind).status_code == 404
+
+
+@KINDS
+def test_a_poll_by_link_needs_its_link(client, poll, kind):
+    close(poll)
+    Poll.objects.update(is_listed=False)
+    poll.refresh_from_db()
+    assert get(client, poll, kind).status_code == 404
+    assert client.get(poll.url(f"ballots_{kind}")).status_code == 200
+
+
+@KINDS
+def test_it_can_only_be_read(client, poll, kind):
+    close(poll)
+    assert client.post(reverse(f"polls:ballots_{kind}", args=[poll.pk])).status_code == 405
+
+
+@KINDS
+def test_a_poll_that_is_not_there_is_a_404(client, kind):
+    assert client.get(f"/polls/99/ballots.{kind}").status_code == 404
+
+
+def test_the_results_page_leads_to_it_after_the_close(client, poll):
+    close(poll)
+    page = client.get(poll.url("results")).text
+    for kind in ["csv", "json"]:
+        assert f'href="/polls/{poll.pk}/ballots.{kind}"' in page
+
+
+def fill(poll, ballots):
+    """Make so many ballots quickly, each with one tick."""
+    choices = [choice.pk for choice in poll.choices.all()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE numbers (n) AS"
+            " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)"
+            " INSERT INTO polls_ballot (poll_id, mark, key_version, cast_at, revision)"
+            " SELECT %s, CAST(n AS varchar(64)), 1, CURRENT_TIMESTAMP, 1 FROM numbers",
+            [ballots, poll.pk],
+        )
+        cursor.execute(
+            "INSERT INTO polls_vote (ballot_id, choice_id)"
+            " SELECT id, CASE id %% 2 WHEN 0 THEN %s ELSE %s END FROM polls_ballot"
+            " WHERE poll_id = %s",
+            [*choices[:2], poll.pk],
+        )
+
+
+def read_through(client, poll, kind):
+    """Return how many bytes it has, and the most memory that took."""
+    tracemalloc.start()
+    try:
+        size = sum(map(len, get(client, poll, kind)))
+        return size, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_100_000_ballots_take_no_more_memory_than_2_000(client):
+    few, many = PollFactory(results_for="everyone"), PollFactory(results_for="everyone")
+    for poll, ballots in [(few, FEW), (many, MANY)]:
+        fill(poll, ballots)
+        close(poll)
+        tally(poll)
+    for kind in ["csv", "json"]:
+        # What is loaded and compiled once.
+        read_through(client, few, kind)
+        few_bytes, few_peak = read_through(client, few, kind)
+        many_bytes, many_peak = read_through(client, many, kind)
+        assert many_bytes > 45 * few_bytes
+        assert many_peak < 1.5 * few_peak
