@@ -94,10 +94,16 @@ def recent(poll: Poll) -> dict:
 
 
 def votes_by_hour(poll: Poll) -> list[dict]:
-    """Return the latest two days in which somebody voted, as ``hour`` and ``voters``."""
+    """Return the latest 48 hours in which somebody voted, as ``hour`` and ``voters``."""
+    key = f"hours-{poll.pk}"
+    if hours := cache.get(key):
+        return hours
     by_hour = poll.ballots.annotate(hour=TruncHour("cast_at")).values("hour")
-    counted = by_hour.annotate(voters=Count("pk")).order_by("-hour")[:48]
-    return cache.get_or_set(f"hours-{poll.pk}", lambda: list(counted), 60)
+    hours = list(by_hour.annotate(voters=Count("pk")).order_by("-hour")[:48])
+    # The first vote is seen at once.
+    if hours:
+        cache.set(key, hours, 60)
+    return hours
 
 
 def snapshot(poll: Poll) -> Snapshot | None:

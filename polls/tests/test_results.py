@@ -182,5 +182,15 @@ def test_a_lone_hour_in_a_long_time_is_drawn_wide_enough(verified, poll):
     assert bars == [(str(61 * 24), "0", "9.8", "1"), ("0", "0", "9.8", "1")]
 
 
-def test_without_votes_there_is_no_turnout(verified, poll):
+def test_the_first_vote_begins_the_turnout(verified, poll):
     assert "Turn-out" not in verified.get(url(poll)).text
+    cast(poll, [1])
+    assert "Most in one hour: 1, from" in verified.get(url(poll)).text
+
+
+def test_the_turnout_is_for_those_too_who_do_not_see_the_results(verified):
+    poll = PollFactory(results_for="after_close")
+    cast(poll, [2, 1])
+    page = verified.get(url(poll)).text
+    assert "Most in one hour: 3, from" in page
+    assert "<progress" not in page
