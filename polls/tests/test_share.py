@@ -280,7 +280,7 @@ def test_queries_do_not_grow(client, django_assert_num_queries, choices):
     # Poll, choices.
     with django_assert_num_queries(2):
         client.get(url(poll))
-    # Session, user with second factor; poll, choices; ballot, votes.
+    # Session, user with second factor; poll, choices; ballot with its votes.
     browser = people.voter(poll)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         browser.get(url(poll))

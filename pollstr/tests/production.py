@@ -29,7 +29,7 @@ COMPLETE = PRODUCTION | {
 
 def run(*command, env, cwd=settings.BASE_DIR):
     """Run ``command`` beside manage.py, in exactly the environment ``env``."""
-    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=180)
 
 
 def manage(*arguments, **where):
