@@ -17,6 +17,12 @@ def test_it_asks_for_a_number(signed_in, vonage):
     assert "Voting is paused" not in page(response)
 
 
+def test_it_says_what_a_code_can_and_cannot_show(signed_in, vonage):
+    text = page(signed_in.get(URL))
+    assert "A code shows that this phone is in your hand" in text
+    assert "it cannot help if somebody takes over your number" in text
+
+
 def test_it_carries_on_where_to_go_afterwards(signed_in, vonage):
     response = signed_in.get(URL, {"next": "/polls/1/?choice=2&choice=3"})
     assert 'name="next" value="/polls/1/?choice=2&choice=3"' in page(response)
