@@ -151,21 +151,30 @@ class CodePageMixin(StepMixin):
         messages.info(self.request, EXPIRED)
         return self.to_phone_page()
 
+    @property
+    def own_verifications(self):
+        """The one that this browser began, if it is still there."""
+        pk = self.request.session.get(VERIFICATION)
+        return Verification.objects.filter(user=self.request.user, pk=pk)
+
     @cached_property
     def verification(self):
-        return (
-            Verification.objects.live()
-            .filter(user=self.request.user, pk=self.request.session.get(VERIFICATION))
-            .first()
-        )
+        return self.own_verifications.live().first()
 
     def to_phone_page(self, problem=""):
         """Go back to where the number was typed: for the verified that is another page."""
         if not is_verified(self.request):
+            self.keep_number()
             return super().to_phone_page(problem)
         if problem:
             messages.error(self.request, problem)
         return redirect(with_next("two_factor:change", self.next_url))
+
+    def keep_number(self):
+        """Have the number whose code came to nothing stand in the form again; no proven one."""
+        verification = self.verification or self.own_verifications.first()
+        if verification and self.two_factor.number is None:
+            self.request.session[WRONG_NUMBER] = str(verification.number)
 
     def end(self) -> bool:
         """Forget the verification, used or void; return whether it was still there."""

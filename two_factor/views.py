@@ -348,8 +348,6 @@ class CancelView(CodePageMixin, View):
     http_method_names = ["post", "options"]
 
     def post(self, request, *args, **kwargs):
-        if self.two_factor.number is None:
-            request.session[WRONG_NUMBER] = str(self.verification.number)
         del request.session[VERIFICATION]
         self.record(Event.Kind.CANCELLED, self.verification)
         give_up(self.verification)

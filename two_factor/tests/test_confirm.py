@@ -211,6 +211,13 @@ def test_a_void_code_leads_back_to_the_number(awaiting_code, vonage, status, sen
     assert not is_verified(awaiting_code)
 
 
+@pytest.mark.parametrize("status", [410, 404])
+def test_after_a_void_code_the_number_need_not_be_typed_again(awaiting_code, vonage, status):
+    vonage.check(status)
+    response = awaiting_code.post(URL, {"code": CODE}, follow=True)
+    assert f'name="number" value="{NUMBER}"' in page(response)
+
+
 TROUBLES = {**REFUSALS, 409: {"status": 409, "json": PROBLEM}, **UNCLEAR, **UNREADABLE}
 TROUBLES["failed with an id"] = {
     "status": 200,

@@ -103,6 +103,21 @@ def test_after_expiry_it_goes_back_to_the_number(awaiting_code, clock):
     assert EXPIRED in sentences(response)
 
 
+def test_after_expiry_the_number_need_not_be_typed_again(awaiting_code, clock):
+    clock.shift(2 * CHANNEL_TIMEOUT)
+    response = awaiting_code.get(URL, follow=True)
+    assert 'name="number" value="+12025550123"' in page(response)
+
+
+def test_after_expiry_a_proven_number_is_not_put_into_the_form(
+    signed_in, two_factor, vonage, clock
+):
+    signed_in.post(reverse("two_factor:create"))
+    clock.shift(2 * CHANNEL_TIMEOUT)
+    assert "5550123" not in page(signed_in.get(URL, follow=True))
+    assert "5550123" not in str(dict(signed_in.session))
+
+
 def test_a_landlines_code_expires_after_its_only_call(signed_in, vonage, clock):
     signed_in.post(reverse("two_factor:create"), {"number": "+442079460958"})
     clock.shift(CHANNEL_TIMEOUT)
