@@ -16,6 +16,8 @@ from . import steps
 from .conftest import DESKTOP, PHONE
 from .steps import heading, press
 
+# Colours of the stylesheet, as a browser tells them.
+ACT, INK_SOFT = "rgb(55, 48, 163)", "rgb(90, 88, 108)"
 WITH_JS, WITHOUT_JS = {"java_script_enabled": True}, {"java_script_enabled": False}
 
 
@@ -248,3 +250,13 @@ def test_a_button_counts_down_until_a_code_may_be_sent_again(code_page, user):
     code_page.reload()
     again = code_page.get_by_role("button", name=re.compile(r"^Send a new code \(\d+ s\)$"))
     expect(again).to_be_disabled()
+
+
+def test_a_button_that_waits_does_not_look_ready(code_page, user):
+    press(code_page, "Wrong number?")
+    button = code_page.get_by_role("button", name="Send me a code")
+    expect(button).to_have_css("background-color", ACT)
+    user.two_factor.row().update(next_send_at=timezone.now() + timedelta(minutes=1))
+    code_page.reload()
+    expect(button).to_be_disabled()
+    expect(button).to_have_css("background-color", INK_SOFT)
