@@ -17,7 +17,7 @@ from .conftest import DESKTOP, PHONE
 from .steps import heading, press
 
 # Colours of the stylesheet, as a browser tells them.
-ACT, INK_SOFT = "rgb(55, 48, 163)", "rgb(90, 88, 108)"
+ACT, ACT_SOFT, INK_SOFT = "rgb(55, 48, 163)", "rgb(238, 237, 251)", "rgb(90, 88, 108)"
 WITH_JS, WITHOUT_JS = {"java_script_enabled": True}, {"java_script_enabled": False}
 
 
@@ -260,3 +260,11 @@ def test_a_button_that_waits_does_not_look_ready(code_page, user):
     code_page.reload()
     expect(button).to_be_disabled()
     expect(button).to_have_css("background-color", INK_SOFT)
+
+
+def test_notices_keep_to_our_colours(code_page):
+    expect(code_page.get_by_text("Sandbox: no message")).to_have_css("background-color", ACT_SOFT)
+    steps.type_code(code_page, steps.shown_code(code_page))
+    notice = code_page.get_by_role("status")
+    expect(notice).to_contain_text("Your phone is verified")
+    expect(notice).to_have_css("background-color", ACT_SOFT)
