@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from polls.models import Ballot, Vote
 from polls.views import VoteView
-from two_factor.models import SandboxRequest
+from two_factor.history import Event, record
+from two_factor.models import SandboxRequest, Verification
 from two_factor.sandbox import Sandbox
 
 from . import steps
@@ -268,3 +269,21 @@ def test_notices_keep_to_our_colours(code_page):
     notice = code_page.get_by_role("status")
     expect(notice).to_contain_text("Your phone is verified")
     expect(notice).to_have_css("background-color", ACT_SOFT)
+
+
+@in_browsers(phone={"viewport": PHONE})
+def test_on_a_phone_a_moment_takes_two_lines_at_most(code_page, user):
+    record(Event.Kind.VOID, user, verification=Verification.objects.get())
+    code_page.goto("/account/")
+    moment = code_page.get_by_role("cell").first
+    assert moment.evaluate(LINES) <= 2
+
+
+# On how many lines an element's text stands.
+LINES = """
+    (element) => {
+        const text = document.createRange();
+        text.selectNodeContents(element);
+        return text.getClientRects().length;
+    }
+"""
