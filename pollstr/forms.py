@@ -28,6 +28,7 @@ class RegisterForm(UserCreationForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.fields["username"].widget.attrs["autocomplete"] = "username"
         self.fields["username"].help_text = "Letters, digits and @ . + - _"
         self.fields["password1"].help_text = "At least 8 characters, and nothing common."
         self.fields["password2"].label = "Password again"

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.contrib.auth import get_user
 from django.contrib.auth.models import User
@@ -28,6 +30,11 @@ def test_it_asks_for_a_name_and_a_password(client):
     assert "<title>Register · Pollstr</title>" in response.text
     for name in GOOD:
         assert f'name="{name}"' in response.text
+
+
+def test_password_managers_find_the_name_to_keep(client):
+    field = re.search(r'<input[^>]*name="username"[^>]*>', client.get(REGISTER).text)[0]
+    assert 'autocomplete="username"' in field
 
 
 def test_it_makes_an_account_and_signs_in(client):
