@@ -18,8 +18,10 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-// After an error the first field to mend comes first.
-document.querySelector("[aria-invalid=true]")?.focus();
+// After an error the first field to mend comes first, its text selected to be typed over.
+const faulty = document.querySelector("[aria-invalid=true]");
+faulty?.focus();
+faulty?.select?.();
 
 // What the server may learn later, such as a message that was not delivered. Only while looked at.
 for (const part of document.querySelectorAll("[data-refresh]")) {

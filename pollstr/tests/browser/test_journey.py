@@ -123,6 +123,14 @@ def prove_the_phone_in_another_browser(page):
     expect(page.get_by_label("Red")).to_be_checked()
 
 
+def test_a_wrong_code_is_typed_over(code_page):
+    steps.type_code(code_page, steps.wrong_code(code_page))
+    expect(code_page.get_by_label("Code")).to_be_focused()
+    code_page.keyboard.type(steps.shown_code(code_page))
+    code_page.keyboard.press("Enter")
+    expect(code_page.get_by_role("status")).to_contain_text("Your phone is verified")
+
+
 @in_two_browsers
 def test_a_call_replaces_the_message(code_page):
     code_of_message = steps.shown_code(code_page)
