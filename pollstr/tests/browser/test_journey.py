@@ -287,6 +287,15 @@ def test_on_a_phone_a_moment_takes_two_lines_at_most(code_page, user):
     assert moment.evaluate(LINES) <= 2
 
 
+@in_browsers(phone={"viewport": PHONE})
+def test_on_a_phone_buttons_stand_flush(code_page):
+    widths = [
+        code_page.get_by_role("button", name=name).bounding_box()["width"]
+        for name in ["Verify", "Call me instead", "Send a new code"]
+    ]
+    assert len(set(widths)) == 1
+
+
 # On how many lines an element's text stands.
 LINES = """
     (element) => {
