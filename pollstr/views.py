@@ -71,13 +71,22 @@ class LimitedFormMixin:
         return response
 
 
-class LoginView(LimitedFormMixin, views.LoginView):
+class SignedOutMixin:
+    """Send whoever is signed in on; a method that the page does not take is still a 405."""
+
+    def dispatch(self, request, *args, **kwargs):
+        is_taken = request.method.lower() in self.http_method_names
+        if request.user.is_authenticated and is_taken:
+            return redirect(next_url(request))
+        return super().dispatch(request, *args, **kwargs)
+
+
+class LoginView(SignedOutMixin, LimitedFormMixin, views.LoginView):
     """Sign in. Failures are counted after the password was looked at, so that the right one costs
     nothing; what is tried at the same moment can pass the limit by as many as run at once.
     """
 
     http_method_names = ["get", "post", "head", "options"]
-    redirect_authenticated_user = True
 
     def limits(self):
         name = as_looked_up(self.request.POST.get("username", ""), 150)
@@ -100,15 +109,10 @@ class LoginView(LimitedFormMixin, views.LoginView):
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class RegisterView(FormView):
+class RegisterView(SignedOutMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/register.html"
     form_class = RegisterForm
-
-    def dispatch(self, request, *args, **kwargs):
-        if request.user.is_authenticated:
-            return redirect(next_url(request))
-        return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(**next_context(self.request), **kwargs)

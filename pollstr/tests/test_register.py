@@ -167,3 +167,7 @@ def test_other_methods_are_refused(client):
     response = client.put(REGISTER)
     assert response.status_code == 405
     assert response["Allow"] == "GET, POST, HEAD, OPTIONS"
+
+
+def test_whoever_is_signed_in_is_refused_other_methods_too(signed_in):
+    assert signed_in.put(REGISTER).status_code == 405
