@@ -22,6 +22,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
             )
 
 
+@pytest.fixture(autouse=True)
+def fresh_list(monkeypatch):
+    """Show no test the list of another's polls, nor of a moment ago."""
+    monkeypatch.setattr("polls.listing.KEPT", 0)
+
+
 @pytest.fixture
 def user(db):
     return UserFactory(username="ada")

@@ -2,7 +2,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import OuterRef, Q, StringAgg, Subquery, Value
 from django.db.models.functions import Cast, Now
 from django.urls import reverse
@@ -12,6 +12,7 @@ from django.utils.crypto import get_random_string
 # Models too, which Django looks for here.
 from .ballots import Ballot, Vote  # noqa: F401
 from .record import Change, Figure, Report, Snapshot  # noqa: F401
+from .search import holds, is_among_holders
 
 # Without letters and digits that look alike, for a slug is read out and typed, too. Ten of them are
 # 49 bits: whoever tries addresses at random finds none of the polls that are open by link only.
@@ -33,8 +34,8 @@ class PollQuerySet(models.QuerySet):
 
     def open(self, at=None):
         at = at or Now()
-        polls = self.filter(opens_at__lte=at, voters_forgotten_at=None)
-        return polls.exclude(closes_at__lte=at)
+        still_open = Q(closes_at=None) | Q(closes_at__gt=at)
+        return self.filter(still_open, opens_at__lte=at, voters_forgotten_at=None)
 
     def upcoming(self, at=None):
         return self.filter(opens_at__gt=at or Now())
@@ -81,8 +82,21 @@ class PollQuerySet(models.QuerySet):
     def newest_first(self):
         return self.order_by("-opens_at", "-pk")
 
-    def search(self, words: str):
-        return self.filter(question__icontains=words)
+    def next_first(self):
+        return self.order_by("opens_at", "pk")
+
+    def latest_closed_first(self):
+        return self.order_by("-closes_at", "-pk")
+
+    def holding(self, words: list[str]):
+        """As ``search``, for a set of few polls: looks at each of them."""
+        return self.filter(*(holds(word, Choice.objects) for word in words))
+
+    def search(self, words: list[str]):
+        """The polls that hold each of the words, in question, description or any choice."""
+        if connection.vendor != "postgresql" or not words:
+            return self.holding(words)
+        return self.filter(is_among_holders(words, Poll.objects, Choice.objects))
 
 
 class Poll(models.Model):
@@ -147,6 +161,11 @@ class Poll(models.Model):
                 fields=["-opens_at", "-id"],
                 condition=Q(is_listed=True, published_at__isnull=False, trashed_at=None),
                 name="poll_newest_listed",
+            ),
+            models.Index(
+                fields=["-closes_at", "-id"],
+                condition=Q(is_listed=True, published_at__isnull=False, trashed_at=None),
+                name="poll_latest_closed_listed",
             ),
         ]
 

@@ -1,10 +1,10 @@
 from django.urls import path
 
-from . import results, views
+from . import listing, results, views
 
 app_name = "polls"
 urlpatterns = [
-    path("", views.PollListView.as_view(), name="list"),
+    path("", listing.PollListView.as_view(), name="list"),
     path("<int:pk>/", views.BallotView.as_view(), name="ballot"),
     path("<int:pk>/vote/", views.VoteView.as_view(), name="vote"),
     path("<int:pk>/results/", results.ResultsView.as_view(), name="results"),

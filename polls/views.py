@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.views.generic import DetailView, FormView, ListView, TemplateView
+from django.views.generic import DetailView, FormView, TemplateView
 from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
@@ -19,36 +19,6 @@ from .models import Ballot, Figure, Poll
 from .receipts import read_receipt, receipt_for
 
 ALREADY_VOTED = "You have voted. In this poll a vote cannot be changed, so the first one stays."
-
-
-class PollListView(ListView):
-    """The polls of one kind, newest first; whoever picks a choice is led to its ballot."""
-
-    template_name = "polls/list.html"
-    context_object_name = "polls"
-    paginate_by = 20
-    kinds = {"open": "Open now", "upcoming": "Coming up", "closed": "Closed"}
-
-    @property
-    def kind(self):
-        asked = self.request.GET.get("show")
-        return asked if asked in self.kinds else "open"
-
-    @property
-    def words(self):
-        # PostgreSQL takes no NUL in a text.
-        return self.request.GET.get("q", "").replace("\0", "").strip()[:100]
-
-    def get_queryset(self):
-        polls = getattr(Poll.objects.listed(), self.kind)()
-        if self.words:
-            polls = polls.search(self.words)
-        return polls.newest_first().prefetch_related("choices")
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(
-            kind=self.kind, kinds=self.kinds, words=self.words, **kwargs
-        )
 
 
 def with_query(path: str, query: dict) -> str:

@@ -1,10 +1,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from polls.listing import NEAR, PER_PAGE
+from polls.models import Poll
+
 from .factories import PollFactory
+from .test_reach import TAKEN_AWAY
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("polls:list")
@@ -93,14 +98,125 @@ def test_a_search_stays_within_the_kind(client):
     assert '<input type="hidden" name="show" value="closed">' in response.text
 
 
-@pytest.mark.parametrize("words", ["%", "_", "'; DROP TABLE polls_poll; --", "x" * 10_000])
+@pytest.mark.parametrize("words", ["'; DROP TABLE polls_poll; --", "x" * 10_000, "100%"])
 def test_a_search_that_finds_nothing_says_what_to_do(client, words):
     PollFactory()
     response = get(client, q=words)
     assert response.status_code == 200
     assert questions(response) == []
-    assert "in its question." in response.text
+    assert "in its question, description or answers." in response.text
     assert "Show all of them" in response.text
+
+
+@pytest.mark.parametrize("typed", ["%", "_", "&", "| ! ' : * ( )", "<->", "☕", ":*", "\\"])
+def test_a_search_without_a_word_says_so(client, typed):
+    PollFactory(question=f"Is {typed} a question?")
+    response = get(client, q=typed)
+    assert response.status_code == 200
+    assert questions(response) == []
+    assert "has no word to look for. Type letters or digits." in response.text
+    assert "Show all of them" in response.text
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "tea & coffee",
+        "tea|coffee",
+        "!tea",
+        "tea:*",
+        "'tea",
+        "tea')",
+        "(tea",
+        "tea <-> x",
+        "*",
+        "t\\",
+    ],
+)
+def test_operators_are_no_operators(client, typed):
+    PollFactory(question="Is tea better?")
+    response = get(client, q=typed)
+    assert response.status_code == 200
+    assert set(questions(response)) <= {"Is tea better?"}
+
+
+def test_it_finds_what_stands_beside_an_operator(client):
+    PollFactory(question="Is tea & coffee better?")
+    PollFactory(question="Is tea better?")
+    assert questions(get(client, q="tea & coffee")) == ["Is tea & coffee better?"]
+
+
+@pytest.mark.parametrize("words", ["office lunch pizza", "Pizza OFFICE", "lun offi", "sand meet"])
+def test_each_word_may_stand_elsewhere(client, words):
+    PollFactory(
+        question="What is for lunch?",
+        description="In the office, at our meeting.",
+        choices=["Pizza", "Sandwiches"],
+    )
+    PollFactory(question="What is for lunch?", choices=["Pizza", "Soup"])
+    response = get(client, q=words)
+    assert [poll.description for poll in response.context["polls"]] == [
+        "In the office, at our meeting."
+    ]
+
+
+def test_every_word_must_stand_somewhere(client):
+    PollFactory(question="Tea or coffee?")
+    assert questions(get(client, q="tea coffee milk")) == []
+
+
+def test_the_first_ten_words_are_looked_for(client):
+    PollFactory(question="a1 a2 a3 a4 a5 a6 a7 a8 a9 a10")
+    ten = " ".join(f"a{n}" for n in range(1, 11))
+    assert len(questions(get(client, q=ten))) == 1
+    assert "your first 10 words" not in get(client, q=ten).text
+    response = get(client, q=f"{ten} nowhere")
+    assert len(questions(response)) == 1
+    assert "We looked for your first 10 words." in response.text
+
+
+@pytest.mark.parametrize("fields", [{"is_listed": False}, *TAKEN_AWAY.values()], ids=str)
+@pytest.mark.parametrize("show", ["open", "closed", "upcoming"])
+def test_a_search_finds_nothing_that_is_not_listed(client, fields, show):
+    hour = timedelta(hours=1)
+    times = {
+        "open": {},
+        "closed": {"closes_at": timezone.now() - hour},
+        "upcoming": {"opens_at": timezone.now() + hour},
+    }
+    PollFactory(question="Secret tea?", choices=["Cup", "Pot"], **fields, **times[show])
+    for words in ["secret", "cup", "tea pot"]:
+        assert "Secret tea?" not in get(client, q=words, show=show).text
+
+
+def test_a_search_finds_beyond_the_newest_polls(client):
+    """Both ways of searching, among the first polls and by the indexes, give one list."""
+    for n in range(NEAR + PER_PAGE):
+        is_rare = n % PER_PAGE == 0
+        PollFactory(question=f"Question {n}?", choices=["Rare" if is_rare else "Usual", "x"])
+    found = questions(get(client, q="rare"))
+    assert found == [f"Question {n}?" for n in range(NEAR, -1, -PER_PAGE)]
+    pages = [questions(get(client, q="question", page=page)) for page in [1, 2, 3, 4]]
+    assert [n for page in pages for n in page] == [
+        f"Question {n}?" for n in range(NEAR + PER_PAGE - 1, -1, -1)
+    ]
+
+
+def test_the_latest_to_close_comes_first(client):
+    for day in [2, 3, 1]:
+        closed = datetime(2026, 2, day, tzinfo=UTC)
+        PollFactory(
+            question=f"Day {day}?",
+            closes_at=closed,
+            opens_at=datetime(2026, 1, 4 - day, tzinfo=UTC),
+        )
+    assert questions(get(client, show="closed")) == ["Day 3?", "Day 2?", "Day 1?"]
+
+
+def test_the_next_to_open_comes_first(client):
+    for day in [2, 3, 1]:
+        PollFactory(question=f"Day {day}?", opens_at=timezone.now() + timedelta(days=day))
+    assert questions(get(client, show="upcoming")) == ["Day 1?", "Day 2?", "Day 3?"]
 
 
 def test_a_search_is_cut_to_100_characters(client):
@@ -118,13 +234,19 @@ def test_a_search_leaves_out_nul(client):
 @pytest.mark.parametrize(
     ("show", "sentence"),
     [
-        ("open", "No poll is open just now."),
+        ("open", "No poll is open just now. Make one, or see what is coming up."),
         ("upcoming", "No poll is waiting to open."),
         ("closed", "No poll has closed yet."),
     ],
 )
 def test_an_empty_list_says_so(client, show, sentence):
     assert sentence in get(client, show=show).text
+
+
+@pytest.mark.parametrize("polls", [0, 1])
+def test_it_leads_to_making_a_poll(client, polls):
+    PollFactory.create_batch(polls)
+    assert 'href="/polls/new/"' in get(client).text
 
 
 def test_what_people_typed_is_escaped(client):
@@ -146,6 +268,17 @@ def test_paging_keeps_the_filters(client):
     last = get(client, q="tea", show="closed", page=2)
     assert len(questions(last)) == 1
     assert 'rel="prev" href="?q=tea&amp;show=closed&amp;page=1"' in last.text
+    assert not {poll.pk for poll in first.context["polls"]} & {
+        poll.pk for poll in last.context["polls"]
+    }
+    assert 'rel="next"' not in last.text
+
+
+def test_a_full_last_page_leads_to_no_empty_one(client):
+    PollFactory.create_batch(PER_PAGE)
+    text = get(client).text
+    assert 'rel="next"' not in text
+    assert get(client, page=2).status_code == 404
 
 
 @pytest.mark.parametrize("page", ["2", "999", "0", "-1", "x", "\0", "1.5", "9" * 400, "9" * 5000])
@@ -156,11 +289,79 @@ def test_a_page_that_is_not_there_is_a_404_in_the_sites_look(client, page):
     assert "<title>There is no such page · Pollstr</title>" in response.text
 
 
-@pytest.mark.parametrize("polls", [1, 3])
-def test_queries_do_not_grow_with_the_polls(client, django_assert_num_queries, polls):
+@pytest.mark.parametrize("polls", [1, 3, 20])
+@pytest.mark.parametrize(("query", "queries"), [({}, 2), ({"q": "poll yes"}, 3)], ids=str)
+def test_queries_do_not_grow_with_the_polls(
+    client, django_assert_num_queries, polls, query, queries
+):
     PollFactory.create_batch(polls)
-    with django_assert_num_queries(3):
-        assert len(questions(get(client))) == polls
+    with django_assert_num_queries(queries):
+        assert len(questions(get(client, **query))) == polls
+
+
+def test_it_counts_no_rows(client, django_assert_num_queries):
+    PollFactory.create_batch(21)
+    with django_assert_num_queries(2) as queries:
+        get(client)
+    assert "COUNT" not in str([query["sql"] for query in queries])
+
+
+def test_for_a_moment_strangers_are_shown_the_same_list(
+    client, monkeypatch, django_assert_num_queries
+):
+    monkeypatch.setattr("polls.listing.KEPT", 60)
+    PollFactory(question="Tea?")
+    get(client)
+    PollFactory(question="Coffee?")
+    with django_assert_num_queries(0):
+        text = get(client).text
+    assert "Tea?" in text
+    assert "Coffee?" not in text
+    for query in [{"q": "coffee"}, {"page": "1"}, {"utm": "<x>"}, {"show": "junk"}]:
+        assert "Coffee?" in get(client, **query).text
+    assert "Coffee?" not in get(client, show="closed").text
+    assert "utm" not in get(client).text
+
+
+def test_the_signed_in_see_the_list_as_it_is(client, user, monkeypatch):
+    monkeypatch.setattr("polls.listing.KEPT", 60)
+    get(client)
+    PollFactory(question="Coffee?")
+    client.force_login(user)
+    assert "Coffee?" in get(client).text
+    client.logout()
+    assert "ada" not in get(client).text
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plan")
+@pytest.mark.parametrize("words", [["tea"], ["tea", "coffee"]])
+def test_a_search_asks_the_indexes(words):
+    with connection.cursor() as cursor:
+        # With so few rows everything is quicker than the indexes.
+        for way in ["seqscan", "indexscan", "indexonlyscan"]:
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+    plan = Poll.objects.listed().search(words).newest_first().explain()
+    assert plan.count("Bitmap Index Scan on poll_search") == len(words)
+    assert plan.count("Bitmap Index Scan on choice_search") == len(words)
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plan")
+@pytest.mark.parametrize(
+    ("kind", "order", "index"),
+    [
+        ("open", "newest_first", "poll_newest_listed"),
+        ("upcoming", "next_first", "poll_newest_listed"),
+        ("closed", "latest_closed_first", "poll_latest_closed_listed"),
+    ],
+)
+def test_a_list_comes_in_order_from_its_index(kind, order, index):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    polls = getattr(getattr(Poll.objects.listed(), kind)(), order)()
+    plan = polls[:21].explain()
+    assert index in plan
+    assert "Sort" not in plan
 
 
 def test_it_can_only_be_read(client):

@@ -1,5 +1,7 @@
 """Which polls open, and for whom: drafts, the trash, what staff hid, what is open by link only."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.django_db
 PAGES = ["ballot", "results", "results_json", "results_csv", "integrity"]
 TAKEN_AWAY = {
     "a draft": {"published_at": None},
-    "in the trash": {"trashed_at": timezone.now()},
+    "in the trash": {"trashed_at": datetime(2026, 1, 1, tzinfo=UTC)},
     "hidden": {"hidden_because": "It is spam."},
 }
 

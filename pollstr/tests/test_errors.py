@@ -3,7 +3,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.test import RequestFactory
 from django.urls import reverse
 
-from polls.views import PollListView
+from polls.listing import PollListView
 from pollstr.wsgi import application
 
 pytestmark = pytest.mark.django_db
@@ -117,7 +117,7 @@ def broken(monkeypatch, client):
     def fail(self):
         raise RuntimeError("secret trouble")
 
-    monkeypatch.setattr(PollListView, "get_queryset", fail)
+    monkeypatch.setattr(PollListView, "rows", fail)
     client.raise_request_exception = False
 
 

@@ -86,7 +86,7 @@ def test_what_breaks_is_told_without_what_it_says(client, lines, monkeypatch):
     def breaks(self):
         raise IntegrityError("Key (number)=(+12025550123) already exists")
 
-    monkeypatch.setattr("polls.views.PollListView.get_queryset", breaks)
+    monkeypatch.setattr("polls.listing.PollListView.rows", breaks)
     client.raise_request_exception = False
     client.get("/polls/", {"q": "hidden"})
     broken, request = lines()
@@ -104,7 +104,7 @@ def test_other_records_name_the_request_they_belong_to(client, lines, monkeypatc
         logging.getLogger("polls").warning("Something %s", "odd")
         return []
 
-    monkeypatch.setattr("polls.views.PollListView.get_queryset", speak)
+    monkeypatch.setattr("polls.listing.PollListView.rows", speak)
     client.get("/polls/")
     odd, request = lines()
     assert (odd["message"], odd["level"]) == ("Something odd", "WARNING")

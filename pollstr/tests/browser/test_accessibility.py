@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+from polls.listing import PollListView
 from polls.models import Ballot
 from polls.tests.factories import PollFactory
-from polls.views import PollListView
 from two_factor.models import Verification
 
 from . import steps

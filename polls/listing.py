@@ -1,0 +1,105 @@
+"""The list of polls, which everybody can read and search."""
+
+from django.core.cache import cache
+from django.db.models import prefetch_related_objects
+from django.http import Http404
+from django.template.loader import render_to_string
+from django.utils.functional import cached_property
+from django.views.generic import TemplateView
+
+from .models import Poll
+from .search import LONGEST_SEARCH, MOST_WORDS, words_in
+
+PER_PAGE = 20
+# More digits than a page number needs.
+LONGEST_NUMBER = 5
+# Among so many of the first polls a search looks before it asks the indexes: a word that most polls
+# have fills a page from these, and the indexes would list all the rest.
+NEAR = 3 * PER_PAGE
+# For so many seconds the first page of each kind is shown again to whoever is not signed in.
+KEPT = 1
+
+
+class PollListView(TemplateView):
+    """The polls of one kind; whoever picks a choice is led to its ballot."""
+
+    template_name = "polls/list.html"
+    kinds = {"open": "Open now", "upcoming": "Coming up", "closed": "Closed"}
+    orders = {
+        "open": "newest_first",
+        "upcoming": "next_first",
+        "closed": "latest_closed_first",
+    }
+
+    @property
+    def kind(self):
+        asked = self.request.GET.get("show")
+        return asked if asked in self.kinds else "open"
+
+    @property
+    def number(self) -> int:
+        asked = self.request.GET.get("page") or "1"
+        is_number = asked.isascii() and asked.isdecimal() and len(asked) <= LONGEST_NUMBER
+        if not is_number or int(asked) < 1:
+            raise Http404
+        return int(asked)
+
+    @cached_property
+    def typed(self) -> str:
+        # PostgreSQL takes no NUL in a text.
+        return self.request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+
+    @cached_property
+    def words(self) -> list[str]:
+        return words_in(self.typed)
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(kind=self.kind, body=self.body(), **kwargs)
+
+    def body(self):
+        """Return what is the same for everybody, and so can be kept."""
+        is_kept = not self.request.user.is_authenticated and self.request.GET.keys() <= {"show"}
+        if not is_kept or self.request.GET.get("show", "open") != self.kind:
+            return self.render_body()
+        return cache.get_or_set(f"list-{self.kind}", self.render_body, KEPT)
+
+    def render_body(self):
+        rows = self.rows()
+        number = self.number
+        if number > 1 and not rows:
+            raise Http404
+        context = {
+            "polls": rows[:PER_PAGE],
+            "kind": self.kind,
+            "kinds": self.kinds,
+            "typed": self.typed,
+            "words": self.words,
+            "most_words": MOST_WORDS if len(self.typed.split()) > MOST_WORDS else 0,
+            "number": number,
+            "newer": number - 1,
+            "older": number + 1 if len(rows) > PER_PAGE else 0,
+        }
+        return render_to_string("polls/list.html#body", context, self.request)
+
+    def rows(self) -> list[Poll]:
+        """Return the polls of the page, and one more where another page follows.
+
+        Counting them all would cost the more, the more there are.
+        """
+        begin = (self.number - 1) * PER_PAGE
+        end = begin + PER_PAGE + 1
+        rows = list(self.found(begin, end))
+        prefetch_related_objects(rows, "choices")
+        return rows
+
+    def found(self, begin, end):
+        polls = getattr(Poll.objects.listed(), self.kind)()
+        polls = getattr(polls, self.orders[self.kind])()
+        if not self.typed:
+            return polls[begin:end]
+        if not self.words:
+            return []
+        near = polls.filter(pk__in=polls.values("pk")[:NEAR]).holding(self.words)[begin:end]
+        if end <= NEAR and len(near) == end - begin:
+            return near
+        return polls.search(self.words)[begin:end]
