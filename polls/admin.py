@@ -2,13 +2,19 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.forms.models import BaseInlineFormSet, ValidationError
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
 
-from .models import Change, Choice, Poll
+from .models import Ballot, Change, Choice, Poll, Report
+from .moderation import HideForm, hide, settle, show_again
+from .search import words_in
 
 
 def told(form) -> str:
@@ -70,12 +76,84 @@ class ChoiceInline(admin.TabularInline):
         return super().has_delete_permission(request, obj) and not self.locked(request, obj)
 
 
+def number_of(rows, poll="pk"):
+    """Count rows of each poll, when it is shown: not of all polls to show one page of them."""
+    of_poll = rows.filter(poll=OuterRef(poll)).order_by().values("poll")
+    return Coalesce(Subquery(of_poll.annotate(number=Count("pk")).values("number")), 0)
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request, model_admin):
+        return [
+            ("open", "Open"),
+            ("upcoming", "Coming up"),
+            ("closed", "Closed"),
+            ("draft", "Draft"),
+            ("hidden", "Hidden"),
+            ("trashed", "In the trash"),
+            ("reported", "Reported"),
+        ]
+
+    def queryset(self, request, polls):
+        state = self.value()
+        if state in {"open", "upcoming", "closed"}:
+            return getattr(polls.published(), state)()
+        reported = Report.objects.filter(settled_at=None).values("poll")
+        return {
+            "draft": polls.filter(published_at=None, trashed_at=None),
+            "hidden": polls.exclude(hidden_because=""),
+            "trashed": polls.filter(trashed_at__isnull=False),
+            "reported": polls.filter(pk__in=reported),
+        }.get(state, polls)
+
+
+class ModerationMixin:
+    """Hide polls and show them again, from the list of polls and from that of reports."""
+
+    def polls_of(self, rows):
+        return rows
+
+    def has_hide_permission(self, request):
+        return request.user.has_perm("polls.change_poll")
+
+    @admin.action(description="Hide the poll, with a reason", permissions=["hide"])
+    def hide(self, request, queryset):
+        polls = self.polls_of(queryset).select_related("author")
+        form = HideForm(request.POST if "because" in request.POST else None)
+        if not form.is_valid():
+            return self.ask_for_reason(request, polls, form)
+        because = form.cleaned_data["because"]
+        for poll in polls:
+            if hide(poll, because):
+                self.log_change(request, poll, f"Hid the poll. The reason: {because}")
+        self.message_user(request, "Hidden. Authors who gave an address are told by mail.")
+        return None
+
+    def ask_for_reason(self, request, polls, form):
+        context = self.admin_site.each_context(request) | {
+            "title": "Hide polls",
+            "opts": self.opts,
+            "polls": polls,
+            "form": form,
+            "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "chosen_name": ACTION_CHECKBOX_NAME,
+            "select_across": request.POST.get("select_across", "0"),
+        }
+        return TemplateResponse(request, "admin/polls/hide.html", context)
+
+
 @admin.register(Poll)
-class PollAdmin(admin.ModelAdmin):
+class PollAdmin(ModerationMixin, admin.ModelAdmin):
     """Make polls with their choices. Once somebody has voted, the wording is locked."""
 
     form = PollForm
     inlines = [ChoiceInline]
+    # What its author decides, on a page of their own, or what has a page or an action of its own.
+    shown = ["author", "share_page", "is_listed", "forgets_voters", "time_zone"]
+    shown += ["created_at", "published_at", "trashed_at", "hidden_because"]
     fields = [
         "question",
         "description",
@@ -83,17 +161,61 @@ class PollAdmin(admin.ModelAdmin):
         ("min_choices", "max_choices"),
         "results_for",
         "may_change",
+        *shown,
     ]
-    list_display = ["question", "opens_at", "closes_at", "votes"]
-    search_fields = ["question"]
-    date_hierarchy = "opens_at"
+    list_display = ["question", "author", "state", "opens_at", "closes_at", "votes", "reports"]
+    list_display += ["share_page"]
+    list_filter = [StateFilter, "is_listed"]
+    list_select_related = ["author"]
+    # Says that there is a search; get_search_results does it.
+    search_fields = ["question", "choices__text", "author__username"]
+    search_help_text = "Words of the question, the description, the answers, or the author’s name"
+    show_full_result_count = False
+    actions = ["hide", "show_again"]
 
     def get_queryset(self, request):
-        return super().get_queryset(request).annotate(voters=Count("ballots"))
+        waiting = Report.objects.filter(settled_at=None)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(voters=number_of(Ballot.objects), waiting=number_of(waiting))
+        )
+
+    def get_search_results(self, request, queryset, search_term):
+        words = words_in(search_term)
+        if search_term and not words:
+            return queryset.none(), False
+        return queryset.search(words, authors_too=True), False
 
     @admin.display(description="votes")
     def votes(self, poll):
         return poll.voters
+
+    @admin.display(description="reports")
+    def reports(self, poll):
+        return poll.waiting
+
+    @admin.display(description="state")
+    def state(self, poll):
+        if poll.trashed_at:
+            return "in the trash"
+        if poll.is_draft:
+            return "draft"
+        if poll.hidden_because:
+            return "hidden"
+        kind = "coming up" if poll.is_upcoming else "closed" if poll.is_closed else "open"
+        return kind if poll.is_listed else f"{kind}, by link"
+
+    @admin.display(description="share page")
+    def share_page(self, poll):
+        return format_html('<a href="/p/{0}/">{0}</a>', poll.slug)
+
+    @admin.action(description="Show the poll again", permissions=["hide"])
+    def show_again(self, request, queryset):
+        for poll in queryset.select_related("author"):
+            if show_again(poll):
+                self.log_change(request, poll, "Showed the poll again.")
+        self.message_user(request, "Shown again. Authors who gave an address are told by mail.")
 
     def has_delete_permission(self, request, obj=None):
         # The database refuses as well, but only after a page that lists every ballot.
@@ -102,8 +224,8 @@ class PollAdmin(admin.ModelAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         if obj is None or not obj.is_locked:
-            return []
-        locked = ["question", "opens_at", "min_choices", "max_choices", "may_change"]
+            return self.shown
+        locked = ["question", "opens_at", "min_choices", "max_choices", "may_change", *self.shown]
         # What was frozen at the close stays closed.
         return [*locked, "closes_at"] if obj.is_closed else locked
 
@@ -122,3 +244,66 @@ class PollAdmin(admin.ModelAdmin):
         voters = poll.ballots.count()
         if voters and form.changed_data:
             Change.objects.create(poll=poll, what=told(form), voters=voters)
+
+
+class SettledFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "settled"
+
+    def lookups(self, request, model_admin):
+        return [("yes", "Settled")]
+
+    def choices(self, changelist):
+        waiting, *others = super().choices(changelist)
+        return [waiting | {"display": "Waiting"}, *others]
+
+    def queryset(self, request, reports):
+        return reports.filter(settled_at__isnull=self.value() != "yes")
+
+
+@admin.register(Report)
+class ReportAdmin(ModerationMixin, admin.ModelAdmin):
+    """The reports that wait, the poll with most of them first. Who reported is shown to nobody."""
+
+    list_display = ["reason", "words", "poll_page", "count", "at"]
+    list_filter = [SettledFilter]
+    list_select_related = ["poll"]
+    fields = ["poll_page", "reason", "words", "at", "settled_at"]
+    readonly_fields = fields
+    show_full_result_count = False
+    actions = ["settle", "hide"]
+
+    def get_queryset(self, request):
+        waiting = Report.objects.filter(settled_at=None)
+        return Report.objects.annotate(waiting=number_of(waiting, "poll"))
+
+    def get_ordering(self, request):
+        return ["-waiting", "poll", "at"]
+
+    def polls_of(self, rows):
+        return Poll.objects.filter(pk__in=rows.order_by().values("poll"))
+
+    @admin.display(description="poll")
+    def poll_page(self, report):
+        return format_html('<a href="{}">{}</a>', report.poll.get_absolute_url(), report.poll)
+
+    @admin.display(description="reports of this poll that wait")
+    def count(self, report):
+        return report.waiting
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        # A report goes with its poll alone, whose page asks here as well.
+        is_own_page = request.resolver_match.url_name.startswith("polls_report_")
+        return not is_own_page and super().has_delete_permission(request, obj)
+
+    @admin.action(description="Nothing wrong: settle the report", permissions=["change"])
+    def settle(self, request, queryset):
+        chosen = list(queryset.select_related("poll"))
+        # By their ids, for a poll's count cannot be updated.
+        settle(Report.objects.filter(pk__in=[report.pk for report in chosen]))
+        for report in chosen:
+            self.log_change(request, report, "Found nothing wrong.")
+        self.message_user(request, "Settled.")

@@ -88,15 +88,19 @@ class PollQuerySet(models.QuerySet):
     def latest_closed_first(self):
         return self.order_by("-closes_at", "-pk")
 
-    def holding(self, words: list[str]):
+    def holding(self, words: list[str], authors_too=False):
         """As ``search``, for a set of few polls: looks at each of them."""
-        return self.filter(*(holds(word, Choice.objects) for word in words))
+        return self.filter(*(holds(word, Choice.objects, authors_too) for word in words))
 
-    def search(self, words: list[str]):
-        """The polls that hold each of the words, in question, description or any choice."""
+    def search(self, words: list[str], authors_too=False):
+        """The polls that hold each of the words, in question, description or any choice.
+
+        Staff look for the names of authors, too.
+        """
         if connection.vendor != "postgresql" or not words:
-            return self.holding(words)
-        return self.filter(is_among_holders(words, Poll.objects, Choice.objects))
+            return self.holding(words, authors_too)
+        among = is_among_holders(words, Poll.objects, Choice.objects, authors_too)
+        return self.filter(among)
 
 
 class Poll(models.Model):

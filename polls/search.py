@@ -36,20 +36,27 @@ def has(fields: list[str], word: str) -> Q:
     return Q(SearchVectorExact(document, SearchQuery(Lexeme(word, prefix=True), config="simple")))
 
 
-def holds(word: str, choices) -> Q:
+def has_author(word: str, authors_too: bool) -> Q:
+    return Q(author__username__icontains=word) if authors_too else Q(pk__in=[])
+
+
+def holds(word: str, choices, authors_too=False) -> Q:
     """Whether a poll has the word: to be asked about few polls, for it uses no index."""
     of_poll = choices.filter(has(CHOICE, word), poll=OuterRef("pk"))
-    return has(POLL, word) | Q(Exists(of_poll))
+    return has(POLL, word) | Q(Exists(of_poll)) | has_author(word, authors_too)
 
 
-def is_among_holders(words: list[str], polls, choices) -> Q:
+def is_among_holders(words: list[str], polls, choices, authors_too=False) -> Q:
     """The same of all the words, by the indexes: to be asked where few of many polls hold them."""
     from django.contrib.postgres.expressions import ArraySubquery
 
     first, *others = [
         polls.filter(has(POLL, word))
         .values("pk")
-        .union(choices.filter(has(CHOICE, word)).order_by().values("poll"))
+        .union(
+            choices.filter(has(CHOICE, word)).order_by().values("poll"),
+            polls.filter(has_author(word, authors_too)).values("pk"),
+        )
         for word in words
     ]
     # As an array, for PostgreSQL thinks too many polls have a word, and would read all of them.

@@ -1,4 +1,4 @@
-"""Mail about what happened to a second factor, so that its owner can object."""
+"""Mail to users; here that about what happened to a second factor, so that its owner can object."""
 
 import logging
 
@@ -14,53 +14,56 @@ from .steps import in_words
 logger = logging.getLogger(__name__)
 
 
-def send(user, name: str, **context):
-    """Send the mail ``two_factor/mail/<name>`` to the user, if there is an address.
+def send(user, template: str, **context):
+    """Send the mail ``template``, named without its ``.txt``, to the user, if there is an address.
+
+    Its first line is the subject; what follows is sent as text and as HTML.
 
     A mail server's trouble must not undo what the mail is about, so it is only logged.
     """
     if not user.email:
         return
     context |= {"user": user, "at": timezone.now()}
-    text = render_to_string(f"two_factor/mail/{name}.txt", context)
+    text = render_to_string(f"{template}.txt", context)
     subject, _, body = text.partition("\n\n")
     message = EmailMultiAlternatives(subject.strip(), body, to=[user.email])
     message.attach_alternative(
-        render_to_string("two_factor/mail/message.html", {"subject": subject, "body": body}),
+        render_to_string("mail.html", {"subject": subject, "body": body}),
         "text/html",
     )
     try:
         message.send()
     except (OSError, ValueError) as error:  # the server's trouble, or an address that is none
+        name = template.rpartition("/")[2]
         logger.error("The mail %s could not be sent: %s", name, type(error).__name__)
 
 
 @receiver(signals.phone_verified)
 def mail_new_number(sender, user, is_new, **kwargs):
     if is_new:
-        send(user, "new_number", number=user.two_factor.masked_number)
+        send(user, "two_factor/mail/new_number", number=user.two_factor.masked_number)
 
 
 @receiver(signals.phone_changed)
 def mail_change(sender, user, **kwargs):
-    send(user, "changed", number=user.two_factor.masked_number)
+    send(user, "two_factor/mail/changed", number=user.two_factor.masked_number)
 
 
 @receiver(signals.phone_reset)
 def mail_reset(sender, user, **kwargs):
-    send(user, "reset")
+    send(user, "two_factor/mail/reset")
 
 
 @receiver(signals.phone_locked)
 def mail_lock(sender, user, **kwargs):
-    send(user, "locked", wait=in_words(settings.VERIFY_LOCK_SECONDS))
+    send(user, "two_factor/mail/locked", wait=in_words(settings.VERIFY_LOCK_SECONDS))
 
 
 @receiver(signals.phone_failed)
 def mail_failure(sender, user, **kwargs):
-    send(user, "failed")
+    send(user, "two_factor/mail/failed")
 
 
 @receiver(signals.recovery_code_used)
 def mail_recovery(sender, user, left, **kwargs):
-    send(user, "recovered", left=left)
+    send(user, "two_factor/mail/recovered", left=left)

@@ -1,11 +1,13 @@
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.models import Ballot, Change, Poll
+from polls.models import Ballot, Change, Poll, Report
 from polls.tally import snapshot, tally
+from two_factor.tests.factories import UserFactory
 
 from .factories import PollFactory
 
@@ -224,13 +226,127 @@ def test_the_list_counts_the_votes(verified, staff, voted):
     assert '<td class="field-votes">2</td>' in verified.get(POLLS).text
 
 
-def test_the_lists_queries_do_not_grow(verified, staff, django_assert_num_queries):
+@pytest.mark.parametrize("query", [{}, {"q": "poll yes"}, {"state": "open"}], ids=str)
+def test_the_lists_queries_do_not_grow(verified, staff, django_assert_num_queries, query):
     for polls in [1, 3]:
-        for poll in PollFactory.create_batch(polls):
+        for poll in PollFactory.create_batch(polls, author=UserFactory()):
             Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
-        # Session, user with second factor; two counts, the dates' bounds and years, the list.
-        with django_assert_num_queries(7):
-            verified.get(POLLS)
+            Report.objects.create(poll=poll, reason="spam")
+        # Session, user with second factor; how many, the list.
+        with django_assert_num_queries(4):
+            verified.get(POLLS, query)
+
+
+def test_the_list_counts_votes_and_waiting_reports_apart(verified, staff, voted):
+    for settled_at in [None, None, timezone.now()]:
+        Report.objects.create(poll=voted, reason="spam", settled_at=settled_at)
+    Ballot.objects.cast(voted, "+12025550124", [voted.choices.last().pk])
+    PollFactory()
+    text = verified.get(POLLS).text
+    assert text.count('<td class="field-votes">2</td><td class="field-reports">2</td>') == 1
+    assert text.count('<td class="field-votes">0</td><td class="field-reports">0</td>') == 1
+
+
+def make_one_of_each_state():
+    """Make a poll in each state, named by it."""
+    hour, now = timedelta(hours=1), timezone.now()
+    PollFactory(question="open poll")
+    PollFactory(question="upcoming poll", opens_at=now + hour)
+    PollFactory(question="closed poll", closes_at=now - hour)
+    PollFactory(question="draft poll", published_at=None)
+    PollFactory(question="hidden poll", hidden_because="It is spam.")
+    PollFactory(question="trashed poll", trashed_at=now)
+    reported = PollFactory(question="reported poll", closes_at=now - hour, is_listed=False)
+    Report.objects.create(poll=reported, reason="spam")
+    settled = PollFactory(question="closed, settled poll", closes_at=now - hour)
+    Report.objects.create(poll=settled, reason="spam", settled_at=now)
+
+
+def shown(response):
+    return sorted(poll.question for poll in response.context["cl"].result_list)
+
+
+@pytest.mark.parametrize(
+    ("query", "questions"),
+    [
+        ({"state": "open"}, ["open poll"]),
+        ({"state": "upcoming"}, ["upcoming poll"]),
+        ({"state": "closed"}, ["closed poll", "closed, settled poll", "reported poll"]),
+        ({"state": "draft"}, ["draft poll"]),
+        ({"state": "hidden"}, ["hidden poll"]),
+        ({"state": "trashed"}, ["trashed poll"]),
+        ({"state": "reported"}, ["reported poll"]),
+        ({"is_listed__exact": "0"}, ["reported poll"]),
+        ({"state": "closed", "is_listed__exact": "0"}, ["reported poll"]),
+    ],
+    ids=str,
+)
+def test_the_list_shows_polls_of_a_state(verified, staff, query, questions):
+    make_one_of_each_state()
+    assert shown(verified.get(POLLS, query)) == questions
+
+
+@pytest.mark.parametrize("query", [{}, {"state": "junk"}, {"state": "\0"}], ids=str)
+def test_the_list_shows_all_polls_with_their_states(verified, staff, query):
+    make_one_of_each_state()
+    response = verified.get(POLLS, query)
+    assert len(shown(response)) == 8
+    for state in ["open", "coming up", "draft", "hidden", "in the trash", "closed, by link"]:
+        assert f'<td class="field-state">{state}</td>' in response.text
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("tea", True),
+        ("cof", True),
+        ("afternoon", True),
+        ("grace", True),
+        ("TEA grace coffee", True),
+        ("tea ada", False),
+        ("nowhere", False),
+        ("' & | ! ( ) : *", False),
+        ("\0", True),
+        ("", True),
+    ],
+)
+def test_staff_search_questions_descriptions_choices_and_authors(verified, staff, words, found):
+    author = UserFactory(username="grace")
+    fields = {"question": "Tea?", "description": "In the afternoon.", "choices": ["Tea", "Coffee"]}
+    PollFactory(**fields, author=author, published_at=None)
+    response = verified.get(POLLS, {"q": words})
+    assert response.status_code == 200
+    assert shown(response) == ["Tea?"] * found
+
+
+def test_a_poll_is_shown_with_its_link_and_what_only_its_author_sets(verified, staff):
+    poll = PollFactory(is_listed=False, hidden_because="It is <spam>.", author=staff)
+    for url in [change(poll), POLLS]:
+        assert f'<a href="/p/{poll.slug}/">{poll.slug}</a>' in verified.get(url).text
+    text = verified.get(change(poll)).text
+    assert '<div class="readonly">It is &lt;spam&gt;.</div>' in text
+    forged = {
+        "is_listed": "on",
+        "hidden_because": "",
+        "slug": "mine",
+        "author": "",
+        "time_zone": "x",
+    }
+    verified.post(change(poll), form(kept=poll.choices.all(), **forged))
+    kept = Poll.objects.get()
+    for field in ["is_listed", "hidden_because", "slug", "author", "time_zone", "published_at"]:
+        assert getattr(kept, field) == getattr(poll, field)
+
+
+@pytest.mark.parametrize("rule", ["author", "after_close", "voters"])
+def test_staff_see_no_results_that_are_hidden_from_them(verified, staff, rule):
+    poll = PollFactory(results_for=rule, choices=["Tea", "Coffee"], author=UserFactory())
+    for n in range(7):
+        Ballot.objects.cast(poll, f"+1202555000{n}", [poll.choices.last().pk])
+    assert '<td class="field-votes">7</td>' in verified.get(POLLS).text
+    inlines = verified.get(change(poll)).text.partition('id="choices-group"')[2]
+    assert "Coffee" in inlines
+    assert not re.search(r">\s*7\b", inlines)
 
 
 def end(at):

@@ -142,7 +142,7 @@ def test_a_used_recovery_code_is_not_mailed(signed_in, two_factor, user):
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_each_says_to_whom_and_when(user, name):
-    send(user, name)
+    send(user, f"two_factor/mail/{name}")
     assert only_mail().body.startswith("Hello ada,\n\n")
     assert only_mail().body.strip().endswith("Pollstr, 1 June 2026, 12:00 UTC")
     assert "If you did not" in only_mail().body or "If it was not" in only_mail().body
@@ -152,7 +152,7 @@ def test_each_says_to_whom_and_when(user, name):
 @pytest.mark.parametrize("name", EVENTS)
 def test_a_name_is_escaped_in_html_and_plain_in_text(user, name):
     user.username = "<b>Tom & Co</b>"
-    send(user, name)
+    send(user, f"two_factor/mail/{name}")
     assert "Hello <b>Tom & Co</b>," in only_mail().body
     assert "Hello &lt;b&gt;Tom &amp; Co&lt;/b&gt;," in html_of(only_mail())
     assert "<b>" not in html_of(only_mail())

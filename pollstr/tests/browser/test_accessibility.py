@@ -10,7 +10,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from polls.listing import PollListView
-from polls.models import Ballot
+from polls.models import Ballot, Poll
 from polls.tests.factories import PollFactory
 from two_factor.models import Verification
 
@@ -41,7 +41,7 @@ def test_the_list_without_polls(page, db, audit):
 
 
 def test_the_list(page, poll, upcoming_poll, closed_poll, audit):
-    for query in ["", "?show=upcoming", "?show=closed", "?q=colour", "?q=nowhere"]:
+    for query in ["", "?show=upcoming", "?show=closed", "?q=colour", "?q=nowhere", "?q=%26"]:
         page.goto(f"/polls/{query}")
         audit(query)
 
@@ -50,6 +50,8 @@ def test_the_list_in_pages(page, db, audit):
     PollFactory.create_batch(41)
     page.goto("/polls/?page=2")
     audit("page 2 of 3")
+    page.goto("/polls/?q=poll+is+this+a+yes+no+i+t+th+thi+po")
+    audit("more words than are looked for")
 
 
 def test_signing_in(page, user, audit):
@@ -230,6 +232,25 @@ def test_the_page_that_nobody_else_sees(page, verified, user, enter, fields, aud
     audit(str(fields))
 
 
+def test_reporting_a_poll(page, poll, verified, enter, audit):
+    enter(verified)
+    page.goto(poll.get_absolute_url())
+    page.get_by_role("link", name="Report this poll").click()
+    audit("asking")
+    press(page, "Send the report")
+    audit("no reason")
+    page.get_by_label("It advertises something").check()
+    press(page, "Send the report")
+    audit("thanked")
+
+
+def test_a_hidden_poll(page, poll, verified, user, enter, audit):
+    Poll.objects.filter(pk=poll.pk).update(author=user, hidden_because="It is spam.")
+    enter(verified)
+    page.goto(poll.get_absolute_url())
+    audit("its author")
+
+
 def test_a_ballot_that_is_not_open(page, upcoming_poll, closed_poll, verified, enter, audit):
     enter(verified)
     page.goto(upcoming_poll.get_absolute_url())
@@ -303,8 +324,8 @@ def test_texts_without_end(page, verified, user, enter, audit):
     enter(verified)
     results = f"/polls/{poll.pk}/results/"
     nothing_found = f"/polls/?q={'x' * 100}"
-    shared = f"/p/{poll.slug}/"
-    pages = [poll.get_absolute_url(), shared, f"{shared}print/", results]
+    shared, report = f"/p/{poll.slug}/", f"/polls/{poll.pk}/report/"
+    pages = [poll.get_absolute_url(), shared, f"{shared}print/", results, report]
     for path in ["/polls/", nothing_found, *pages, "/account/"]:
         page.goto(path)
         audit(path)

@@ -1,0 +1,142 @@
+"""Reports of polls that do not belong here, and what staff do about them."""
+
+from django import forms
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.generic import FormView
+
+from two_factor.mail import send
+from two_factor.models import DAY, Limit, Limited
+from two_factor.steps import in_words
+
+from .models import Poll, Report
+from .views import PollMixin, with_query
+
+# Reports by one user in a day: more than a careful reader finds, and few enough to read. A report
+# does nothing by itself, so that a crowd can bury a poll only under work.
+MOST_REPORTS = 20
+
+THANKS = "Thank you for the report. Somebody who runs this site will look at the poll."
+REPORTED = "You have reported this poll. Somebody who runs this site will look at it."
+OWN = "This poll is your own, so there is nothing to report. You can change it, or take it away."
+
+
+class ReportForm(forms.ModelForm):
+    class Meta:
+        model = Report
+        fields = ["reason", "words"]
+        labels = {"reason": "What is wrong with this poll?", "words": "In your words (optional)"}
+        help_texts = {"words": "Whoever made the poll is not told who reported it."}
+        widgets = {
+            "reason": forms.RadioSelect,
+            "words": forms.Textarea(attrs={"rows": 3, "maxlength": 500}),
+        }
+        error_messages = {"reason": {"required": "Pick what is wrong with it."}}
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].choices = Report.Reason.choices
+
+
+class HideForm(forms.Form):
+    because = forms.CharField(
+        label="The reason, as the author will read it",
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+    )
+
+
+def count_report(user):
+    """Count one more report today, or raise Limited."""
+    limit = Limit.objects.add("reports", user.pk, DAY)
+    if limit.count > MOST_REPORTS:
+        most = f"One account makes at most {MOST_REPORTS} reports a day."
+        raise Limited(most, limit.ends_at - timezone.now())
+
+
+class ReportView(PollMixin, FormView):
+    """Say that a poll does not belong here, once and with a reason."""
+
+    http_method_names = ["get", "post", "head", "options"]
+    template_name = "polls/report.html"
+    form_class = ReportForm
+
+    def get_queryset(self):
+        # Without a keeper: what nobody else can open needs no report.
+        return Poll.objects.reachable(self.link)
+
+    def get_return_url(self):
+        link = {"link": self.link} if self.link else {}
+        return with_query(reverse("polls:report", kwargs=self.kwargs), link)
+
+    def refuse(self):
+        return super().refuse() or self.refuse_reporter()
+
+    def refuse_reporter(self):
+        self.object = self.get_object()
+        if self.object.author_id == self.request.user.pk:
+            return self.to_poll(OWN)
+        if self.object.reports.filter(reporter=self.request.user).exists():
+            return self.to_poll(REPORTED)
+        return None
+
+    def to_poll(self, sentence):
+        messages.info(self.request, sentence)
+        return redirect(self.object)
+
+    def form_valid(self, form):
+        report = form.instance
+        report.poll, report.reporter = self.object, self.request.user
+        try:
+            count_report(self.request.user)
+            with transaction.atomic():
+                report.save()
+        except Limited as limited:
+            return self.render_limited(limited, form)
+        except IntegrityError:
+            # The second of two clicks.
+            return self.to_poll(REPORTED)
+        messages.success(self.request, THANKS)
+        return redirect(self.object)
+
+    def render_limited(self, limited, form):
+        problem = f"{limited.reason} Please try again in {in_words(limited.retry_after)}."
+        context = self.get_context_data(form=form, problem=problem)
+        response = self.render_to_response(context, status=429)
+        response["Retry-After"] = limited.retry_after
+        return response
+
+
+def hide(poll: Poll, because: str) -> bool:
+    """Take the poll out of sight, settle its reports, and tell its author why.
+
+    Returns False where it is hidden already, and keeps the reason that its author was told.
+    """
+    with transaction.atomic():
+        shown = Poll.objects.filter(pk=poll.pk, hidden_because="")
+        is_new = bool(shown.update(hidden_because=because))
+        settle(poll.reports)
+    if is_new:
+        tell_author(poll, "hidden", because=because)
+    return is_new
+
+
+def show_again(poll: Poll) -> bool:
+    """Take back ``hide``; returns False where the poll is not hidden."""
+    hidden = Poll.objects.filter(pk=poll.pk).exclude(hidden_because="")
+    is_new = bool(hidden.update(hidden_because=""))
+    if is_new:
+        tell_author(poll, "shown_again")
+    return is_new
+
+
+def settle(reports) -> int:
+    return reports.filter(settled_at=None).update(settled_at=timezone.now())
+
+
+def tell_author(poll, name, **context):
+    if poll.author:
+        send(poll.author, f"polls/mail/{name}", poll=poll, **context)
