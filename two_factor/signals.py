@@ -5,6 +5,10 @@ Sender is the class TwoFactor. They are sent after the database has the change.
 
 from django.dispatch import Signal
 
+# A message or a call with a code is on its way; sent for each further one, too.
+code_sent = Signal()
+# A code was wrong.
+code_failed = Signal()
 # A code was right; ``is_new`` says whether the number was not proven before.
 phone_verified = Signal()
 # The proven number was replaced by another.

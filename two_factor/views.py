@@ -90,6 +90,10 @@ class StartMixin:
         verification.accept(request_id)
         self.bind(verification)
 
+    def note_sent(self, kind, verification):
+        self.record(kind, verification)
+        signals.code_sent.send(TwoFactor, user=self.request.user, request=self.request)
+
     def bind(self, verification):
         self.request.session[VERIFICATION] = str(verification.pk)
         self.request.session.pop(WRONG_NUMBER, None)
@@ -116,7 +120,7 @@ class StartMixin:
             return False
         if verification.request_id != error.request_id:
             verification.accept(error.request_id)
-            self.record(Event.Kind.STARTED, verification)
+            self.note_sent(Event.Kind.STARTED, verification)
         self.bind(verification)
         self.uncount_send(verification.number)
         messages.info(self.request, ON_ITS_WAY)
@@ -140,7 +144,7 @@ class StartMixin:
         except ProviderError as error:
             self.record(Event.Kind.TROUBLE, verification)
             return self.start_failed(error, verification, is_new, form)
-        self.record(Event.Kind.STARTED, verification)
+        self.note_sent(Event.Kind.STARTED, verification)
         return self.to_code_page()
 
     def cancel_abandoned(self):
@@ -236,10 +240,12 @@ class ConfirmView(CodePageMixin, FormView):
         return self.render_problem(BUSY if isinstance(error, ProviderBusy) else UNCHECKED, form)
 
     def note_wrong_code(self, error):
+        told = {"sender": TwoFactor, "user": self.request.user, "request": self.request}
         self.note_wrong_guess(self.verification)
+        signals.code_failed.send(**told)
         if error.status == 410:
             self.record(Event.Kind.VOID, self.verification)
-            signals.phone_failed.send(TwoFactor, user=self.request.user, request=self.request)
+            signals.phone_failed.send(**told)
 
     def check_succeeded(self):
         verification, is_new = self.verification, self.two_factor.number is None
@@ -290,7 +296,7 @@ class CallView(StartMixin, CodePageMixin, FormView):
             return self.call_failed(error)
         verification.channel = Channel.VOICE
         verification.accept(verification.request_id)
-        self.record(Event.Kind.CALLED, verification)
+        self.note_sent(Event.Kind.CALLED, verification)
         messages.success(request, "We are calling you now. Type the code from the call.")
         return self.to_code_page()
 
@@ -324,7 +330,7 @@ class ResendView(StartMixin, CodePageMixin, FormView):
         except ProviderError as error:
             self.record(Event.Kind.TROUBLE, verification)
             return self.resend_failed(error, is_cancelled)
-        self.record(Event.Kind.RESENT, verification)
+        self.note_sent(Event.Kind.RESENT, verification)
         messages.success(request, "A new code is on its way. Only the newest one counts.")
         return self.to_code_page()
 

@@ -19,10 +19,10 @@ NAMES = [
 
 
 @pytest.fixture
-def told():
+def told(request):
     """Collect the signals sent, each as its name and its arguments."""
     sent, receivers = [], []
-    for name in NAMES:
+    for name in getattr(request, "param", NAMES):
 
         def listen(signal, sender, name=name, **arguments):
             sent.append((name, {"sender": sender, **arguments}))
@@ -121,3 +121,45 @@ def test_a_used_recovery_code_is_told_with_what_is_left(signed_in, two_factor, u
     response = signed_in.post(reverse("two_factor:recover"), {"code": code})
     expected = {"sender": TwoFactor, "user": user, "left": 9, "request": response.wsgi_request}
     assert told == [("recovery_code_used", expected)]
+
+
+sending = pytest.mark.parametrize("told", [["code_sent"]], indirect=True)
+
+
+@sending
+def test_a_code_is_told(signed_in, user, vonage, told):
+    response = signed_in.post(reverse("two_factor:create"), {"number": "+12025550123"})
+    expected = {"sender": TwoFactor, "user": user, "request": response.wsgi_request}
+    assert told == [("code_sent", expected)]
+
+
+@sending
+@pytest.mark.parametrize("step", ["call", "resend"])
+def test_a_further_code_is_told(awaiting_code, clock, told, step):
+    clock.shift(31)
+    awaiting_code.post(reverse(f"two_factor:{step}"))
+    assert names(told) == ["code_sent"]
+
+
+@sending
+@pytest.mark.parametrize("number", ["junk", "+12025550123"])
+def test_a_code_that_was_not_sent_is_not_told(signed_in, vonage, told, number):
+    vonage.start(422)
+    signed_in.post(reverse("two_factor:create"), {"number": number})
+    assert told == []
+
+
+@sending
+def test_a_second_click_is_not_told(signed_in, vonage, told):
+    for _ in range(2):
+        signed_in.post(reverse("two_factor:create"), {"number": "+12025550123"})
+    assert names(told) == ["code_sent"]
+
+
+@pytest.mark.parametrize("told", [["code_failed"]], indirect=True)
+@pytest.mark.parametrize(("status", "times"), [(400, 1), (410, 1), (404, 0), (500, 0), (200, 0)])
+def test_a_wrong_code_is_told_as_such(awaiting_code, vonage, user, told, status, times):
+    vonage.check(status)
+    response = confirm(awaiting_code)
+    expected = {"sender": TwoFactor, "user": user, "request": response.wsgi_request}
+    assert told == [("code_failed", expected)] * times
