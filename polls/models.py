@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.utils.crypto import get_random_string
 
 # Models too, which Django looks for here.
 from .ballots import Ballot, Vote  # noqa: F401
+from .clocks import moment, zone_named
 from .record import Change, Figure, Report, Snapshot  # noqa: F401
 from .search import holds, is_among_holders
 
@@ -183,6 +184,13 @@ class Poll(models.Model):
         """Return the address of one of the poll's pages, with the link where that is needed."""
         path = reverse(f"polls:{name}", args=[self.pk])
         return path if self.is_listed else f"{path}?{urlencode({'link': self.slug})}"
+
+    @property
+    def zone(self) -> tzinfo:
+        return zone_named(self.time_zone)
+
+    def moment(self, at) -> str:
+        return moment(at, self.zone)
 
     @property
     def is_upcoming(self) -> bool:

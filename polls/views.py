@@ -5,7 +5,6 @@ from django.db import IntegrityError
 from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.generic import DetailView, FormView, TemplateView
@@ -141,8 +140,7 @@ class VoteView(PollMixin, FormView):
         opens_or_closed, at = (
             ("closed", poll.closes_at) if poll.is_closed else ("opens", poll.opens_at)
         )
-        moment = date_format(at, "j F Y, H:i")
-        return f"Voting {opens_or_closed} at {moment} UTC. Your vote was not counted."
+        return f"Voting {opens_or_closed} at {poll.moment(at)}. Your vote was not counted."
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(has_voted=self.has_voted, **kwargs)

@@ -22,3 +22,9 @@ def teaser(poll) -> str:
 def absolute_url(context, name: str, *args) -> str:
     """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
     return context["request"].build_absolute_uri(reverse(name, args=args))
+
+
+@register.filter
+def moment(at, poll) -> str:
+    """Say a moment as the poll's own clocks show it: ``{{ poll.closes_at|moment:poll }}``."""
+    return poll.moment(at)
