@@ -2,15 +2,15 @@ from datetime import timedelta, tzinfo
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import connection, models
-from django.db.models import OuterRef, Q, StringAgg, Subquery, Value
-from django.db.models.functions import Cast, Now
+from django.db import connection, models, transaction
+from django.db.models import Count, OuterRef, Q, StringAgg, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 # Models too, which Django looks for here.
-from .ballots import Ballot, Vote  # noqa: F401
+from .ballots import Ballot, Vote
 from .clocks import moment, zone_named
 from .record import Change, Figure, Report, Snapshot  # noqa: F401
 from .search import holds, is_among_holders
@@ -22,6 +22,8 @@ SLUG_LENGTH = 10
 
 # How long after the close a poll that forgets its voters still knows them.
 FORGET_AFTER = timedelta(days=90)
+# How long a poll can be taken back from the trash.
+TRASH_LIFE = timedelta(days=30)
 
 PUBLISHED = Q(published_at__isnull=False, trashed_at=None, hidden_because="")
 
@@ -58,6 +60,35 @@ class PollQuerySet(models.QuerySet):
     def kept_by(self, user):
         """The polls that ``user``, verified, may edit: their own, and all for staff."""
         return self if user.is_staff else self.filter(author=user)
+
+    def drafts(self):
+        return self.filter(published_at=None, trashed_at=None)
+
+    def in_use(self):
+        """Neither a draft nor in the trash; hidden or not."""
+        return self.filter(published_at__isnull=False, trashed_at=None)
+
+    def trash(self, at=None):
+        """What lies in the trash and can be taken back."""
+        return self.filter(trashed_at__gt=(at or timezone.now()) - TRASH_LIFE)
+
+    def past_trash(self, at=None):
+        """What can be taken back no more, and waits to be deleted for good."""
+        return self.filter(trashed_at__lte=(at or timezone.now()) - TRASH_LIFE)
+
+    def of_kind(self, kind):
+        """The polls of one ``Poll.Kind``, in the order in which their author looks for them."""
+        if kind == Poll.Kind.DRAFTS:
+            return self.drafts().order_by("-created_at", "-pk")
+        if kind == Poll.Kind.TRASH:
+            return self.trash().order_by("-trashed_at", "-pk")
+        return getattr(self.in_use(), kind)().newest_first()
+
+    def with_figures(self):
+        """Each with its number of ``voters``, and what ``figures`` asks for."""
+        ballots = Ballot.objects.filter(poll=OuterRef("pk")).values("poll")
+        voters = Subquery(ballots.annotate(number=Count("pk")).values("number"))
+        return self.annotate(voters=Coalesce(voters, 0)).prefetch_related("figures")
 
     def reachable(self, link="", keeper=None):
         """The polls that open by their id, for whoever has the ``link`` (a slug) or is ``keeper``.
@@ -111,6 +142,13 @@ class Poll(models.Model):
         VOTERS = "voters", "whoever voted; after the close, whoever proved a phone"
         AFTER_CLOSE = "after_close", "everyone, after the close"
         AUTHOR = "author", "only me"
+
+    class Kind(models.TextChoices):
+        OPEN = "open", "Open"
+        UPCOMING = "upcoming", "Coming up"
+        CLOSED = "closed", "Closed"
+        DRAFTS = "drafts", "Drafts"
+        TRASH = "trash", "Trash"
 
     question = models.CharField(max_length=200)
     description = models.TextField(blank=True)
@@ -213,9 +251,27 @@ class Poll(models.Model):
         return not (self.is_draft or self.trashed_at or self.hidden_because)
 
     @property
+    def kind(self) -> "Poll.Kind":
+        if self.trashed_at:
+            return self.Kind.TRASH
+        if self.is_draft:
+            return self.Kind.DRAFTS
+        if self.is_upcoming:
+            return self.Kind.UPCOMING
+        return self.Kind.CLOSED if self.is_closed else self.Kind.OPEN
+
+    @property
+    def trash_ends_at(self):
+        return self.trashed_at + TRASH_LIFE
+
+    @property
     def is_locked(self) -> bool:
         """Whether somebody has voted or the count is frozen, so that the wording must stay."""
         return self.ballots.exists() or Snapshot.objects.filter(poll=self).exists()
+
+    @property
+    def is_reopenable(self) -> bool:
+        return self.is_published and self.is_closed and self.voters_forgotten_at is None
 
     @property
     def has_one_answer(self) -> bool:
@@ -233,6 +289,86 @@ class Poll(models.Model):
             rule.AFTER_CLOSE: self.is_closed,
             rule.AUTHOR: False,
         }[rule(self.results_for)]
+
+    @property
+    def numbers(self) -> dict:
+        """How often each kind of thing happened, and ``conversion``, phones proven per code."""
+        counted = {figure.kind: figure.count for figure in self.figures.all()}
+        numbers = {kind.value: counted.get(kind, 0) for kind in Figure.Kind}
+        sent, proven = numbers[Figure.Kind.SENT], numbers[Figure.Kind.PROVEN]
+        conversion = proven / sent if sent else None
+        percent = None if conversion is None else round(100 * conversion, 1)
+        return numbers | {"conversion": conversion and round(conversion, 4), "percent": percent}
+
+    def note_change(self, what: str, **mended):
+        """Write into the public history what changes, once somebody has voted."""
+        voters = self.ballots.count()
+        if voters:
+            Change.objects.create(poll=self, what=what, voters=voters, **mended)
+
+    # What follows changes a row that the caller has locked: votes wait, and see it done.
+
+    def publish(self):
+        """Show a draft to everybody; it opens now, or later as planned."""
+        self.published_at = timezone.now()
+        self.opens_at = max(self.opens_at, self.published_at)
+        self.save(update_fields=["published_at", "opens_at"])
+
+    def close(self):
+        """Move the end of an open poll to now."""
+        before, self.closes_at = self.moment(self.closes_at), timezone.now()
+        self.save(update_fields=["closes_at"])
+        self.note_change(f"Closes: “{before}” became “{self.moment(self.closes_at)}”")
+
+    def reopen(self, closes_at, reason: str):
+        """Open a closed poll again; what was frozen goes, and its SHA-256 stays in the history."""
+        what = f"Reopened until {self.moment(closes_at)}. The reason: “{reason}”"
+        frozen = Snapshot.objects.filter(poll=self).first()
+        if frozen:
+            what += f" The frozen count with the SHA-256 {frozen.sha256} was deleted."
+            frozen.delete()
+        self.closes_at = closes_at
+        self.save(update_fields=["closes_at"])
+        Change.objects.create(poll=self, what=what, voters=self.ballots.count())
+
+    def trash(self):
+        self.trashed_at = timezone.now()
+        self.save(update_fields=["trashed_at"])
+        self.note_change("Moved to the trash.")
+
+    def restore(self):
+        self.trashed_at = None
+        self.save(update_fields=["trashed_at"])
+        self.note_change("Taken back from the trash.")
+
+    @transaction.atomic
+    def copy_for(self, author) -> "Poll":
+        """Return a draft with the same wording and options, and no dates."""
+        copied = ["question", "description", "time_zone", "min_choices", "max_choices"]
+        copied += ["results_for", "may_change", "is_listed", "forgets_voters"]
+        values = {name: getattr(self, name) for name in copied}
+        copy = Poll.objects.create(author=author, published_at=None, **values)
+        Choice.objects.bulk_create(
+            Choice(poll=copy, text=choice.text, position=choice.position)
+            for choice in self.choices.all()
+        )
+        return copy
+
+    @transaction.atomic
+    def delete_for_good(self) -> int:
+        """Delete the poll with its ballots and all else; return how many ballots it had.
+
+        The one place where votes are deleted, and only `purge` comes here, for polls that lay in
+        the trash for long enough.
+        """
+        Poll.objects.select_for_update().get(pk=self.pk)
+        votes, ballots = Vote.objects.filter(ballot__poll=self), Ballot.objects.filter(poll=self)
+        # Raw, for Django would load every ballot first.
+        votes._raw_delete(votes.db)
+        voters = ballots._raw_delete(ballots.db)
+        Snapshot.objects.filter(poll=self).delete()
+        self.delete()
+        return voters
 
 
 class Choice(models.Model):

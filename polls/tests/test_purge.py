@@ -1,0 +1,86 @@
+"""What `purge` deletes of the polls; two_factor tests what it deletes besides."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from polls.models import Ballot, Change, Choice, Figure, Poll, Report, Snapshot, Vote
+from polls.tally import snapshot
+from two_factor.models import Limit
+
+from .factories import PollFactory
+
+pytestmark = pytest.mark.django_db
+ADA, BOB = "+12025550123", "+12025550124"
+MODELS = [Poll, Choice, Ballot, Vote, Figure, Change, Report, Snapshot]
+
+
+def full_poll(user, **fields):
+    """Return a closed poll with two votes and a row of everything else."""
+    poll = PollFactory(author=user)
+    for number in [ADA, BOB]:
+        Ballot.objects.cast(poll, number, [poll.choices.first().pk])
+    poll.note_change("Something.")
+    Figure.note(poll, Figure.Kind.LATE)
+    Report.objects.create(poll=poll, reporter=user, reason="spam")
+    poll.closes_at = timezone.now() - timedelta(seconds=1)
+    poll.save(update_fields=["closes_at"])
+    snapshot(poll)
+    Poll.objects.filter(pk=poll.pk).update(**fields)
+    return poll
+
+
+def days_ago(days):
+    return timezone.now() - timedelta(days=days)
+
+
+def test_after_30_days_in_the_trash_a_poll_goes_with_all_that_hangs_on_it(user):
+    full_poll(user, trashed_at=days_ago(30))
+    call_command("purge")
+    assert [model.objects.count() for model in MODELS] == [0] * 8
+
+
+def test_other_polls_stay_whole(user):
+    kept = full_poll(user)
+    full_poll(user, trashed_at=days_ago(30))
+    call_command("purge")
+    assert [model.objects.count() for model in MODELS] == [1, 2, 2, 2, 1, 1, 1, 1]
+    assert Poll.objects.get() == kept
+    call_command("recount")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"trashed_at": days_ago(29.9)},
+        {"published_at": None, "created_at": days_ago(1000)},
+        {"hidden_because": "It is spam.", "created_at": days_ago(1000)},
+    ],
+    ids=["for a shorter time in the trash", "a draft", "hidden"],
+)
+def test_nothing_else_goes(user, fields):
+    full_poll(user, **fields)
+    call_command("purge")
+    assert Vote.objects.count() == 2
+
+
+def test_it_says_what_it_deleted_and_deletes_the_rest_as_before(user, capsys):
+    full_poll(user, trashed_at=days_ago(30))
+    Limit.objects.create(key="1", count=1, ends_at=days_ago(1))
+    call_command("purge", "--history-days", "10")
+    said = capsys.readouterr().out
+    assert "1 limits deleted\n" in said
+    assert said.endswith("1 polls deleted, with 2 ballots\n")
+
+
+def test_queries_do_not_grow_with_the_votes(user, django_assert_max_num_queries):
+    poll = full_poll(user)
+    choice = poll.choices.first()
+    ballots = Ballot.objects.bulk_create(
+        Ballot(poll=poll, mark=str(n), cast_at=timezone.now()) for n in range(300)
+    )
+    Vote.objects.bulk_create(Vote(ballot=ballot, choice=choice) for ballot in ballots)
+    with django_assert_max_num_queries(16):
+        assert poll.delete_for_good() == 302
