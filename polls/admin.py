@@ -1,5 +1,3 @@
-from datetime import datetime
-
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -9,31 +7,12 @@ from django.db.models.functions import Coalesce
 from django.forms.models import BaseInlineFormSet, ValidationError
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from .models import Ballot, Change, Choice, Poll, Report
+from .forms import told
+from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
 from .search import words_in
-
-
-def told(form) -> str:
-    """Say for everybody what an editor changed."""
-    words = []
-    for name in form.changed_data:
-        field = form.fields[name]
-        before, after = (
-            in_words(field, form.initial[name]),
-            in_words(field, form.cleaned_data[name]),
-        )
-        words.append(f"{field.label}: “{before}” became “{after}”")
-    return "; ".join(words)
-
-
-def in_words(field, value) -> str:
-    if isinstance(value, datetime):
-        return f"{date_format(value, 'j F Y, H:i')} UTC"
-    return str(dict(getattr(field, "choices", [])).get(value, value or "none"))
 
 
 class PollForm(forms.ModelForm):
@@ -241,9 +220,8 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         if not change:
             poll.author = request.user
         super().save_model(request, poll, form, change)
-        voters = poll.ballots.count()
-        if voters and form.changed_data:
-            Change.objects.create(poll=poll, what=told(form), voters=voters)
+        if change and form.changed_data:
+            poll.note_change(told(form, form.changed_data))
 
 
 class SettledFilter(admin.SimpleListFilter):

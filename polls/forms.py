@@ -1,4 +1,27 @@
+from datetime import datetime
+
 from django import forms
+from django.db import transaction
+from django.utils import timezone
+
+from .clocks import moment, time_zones, zone_named
+from .fields import MOST_CHOICES, ChoicesField, MomentField
+from .models import Choice, Poll
+from .wording import is_typo_fix, one_line
+
+LONGEST_DESCRIPTION = 5000  # characters
+# Empty inputs on a new form, and after those that are filled.
+ROWS, SPARE_ROWS = 4, 2
+
+IS_PAST = "That is past. Choose a later time."
+NO_TYPO = (
+    "Somebody has voted on the wording, so only a typo may be mended: two characters at most, "
+    "counted from the first wording, and no number. For another wording make a copy."
+)
+MEANWHILE = (
+    "While you had this page open somebody voted, or the poll closed, so less of it may change "
+    "now. Nothing was saved. This is what may change:"
+)
 
 
 class BallotForm(forms.Form):
@@ -37,3 +60,312 @@ class BallotForm(forms.Form):
         """This poll's choices to show as picked: those sent, or else those the form began with."""
         picked = {str(value) for value in self["choice"].value() or []}
         return {pk for pk, _ in self.fields["choice"].choices if str(pk) in picked}
+
+
+class PollForm(forms.ModelForm):
+    """A poll with its choices, as long as nobody has voted."""
+
+    choices = ChoicesField()
+    question = forms.CharField(
+        max_length=200, error_messages={"required": "Write the question first."}
+    )
+    description = forms.CharField(
+        label="Description (optional)",
+        required=False,
+        max_length=LONGEST_DESCRIPTION,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    opens_at = MomentField(
+        label="Opens", required=False, help_text="Leave empty to open it when you publish it."
+    )
+    closes_at = MomentField(
+        label="Closes", required=False, help_text="Leave empty to close it yourself."
+    )
+    time_zone = forms.ChoiceField(
+        choices=lambda: [(name, name.replace("_", " ")) for name in time_zones()],
+        required=False,
+        help_text="Whose clocks show these times.",
+        error_messages={"invalid_choice": "Choose a time zone of the list."},
+    )
+    min_choices, max_choices = (
+        forms.IntegerField(
+            label=label,
+            required=False,
+            min_value=1,
+            max_value=MOST_CHOICES,
+            error_messages={
+                "invalid": "Write a number, such as 1.",
+                "min_value": "Ask for one answer at least.",
+                "max_value": f"{MOST_CHOICES} is the most.",
+            },
+        )
+        for label in ["Fewest answers", "Most answers"]
+    )
+
+    field_order = ["question", "description", "choices"]
+    most_choices = MOST_CHOICES
+    spare_rows = SPARE_ROWS
+    first_new_row = None
+
+    class Meta:
+        model = Poll
+        fields = [
+            "question",
+            "description",
+            "opens_at",
+            "closes_at",
+            "time_zone",
+            "min_choices",
+            "max_choices",
+            "results_for",
+            "may_change",
+            "is_listed",
+            "forgets_voters",
+        ]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        poll = self.instance
+        self.fields["results_for"].required = False
+        if poll.pk:
+            self.initial.setdefault("choices", [choice.text for choice in poll.choices.all()])
+        if self.initial["opens_at"] == poll.opens_at and not poll.is_upcoming:
+            self.initial["opens_at"] = None
+        zone = self.data.get("time_zone") or self.initial["time_zone"]
+        for name in ["opens_at", "closes_at"]:
+            self.fields[name].zone = zone_named(zone)
+            if zone == poll.time_zone:
+                self.fields[name].kept = self.initial[name]
+        if poll.pk is None and not self.is_bound and "choices" not in self.initial:
+            self.fields["time_zone"].widget.attrs["data-guess"] = True
+
+    def clean(self):
+        for name in ["time_zone", "min_choices", "max_choices", "results_for"]:
+            if self.cleaned_data.get(name) in {"", None} and not self.has_error(name):
+                self.cleaned_data[name] = getattr(self.instance, name)
+        self.check_numbers(**self.cleaned_data)
+        return self.cleaned_data
+
+    def clean_question(self):
+        return one_line(self.cleaned_data["question"])
+
+    def clean_description(self):
+        return self.cleaned_data["description"].replace("\r\n", "\n")
+
+    def clean_opens_at(self):
+        """No beginning, or one in the past, means now, unless the poll is open already."""
+        now, opens_at = timezone.now(), self.cleaned_data["opens_at"]
+        if opens_at is None and not self.instance.is_draft:
+            return min(self.instance.opens_at, now)
+        return max(opens_at or now, now)
+
+    def clean_closes_at(self):
+        opens_at, closes_at = self.cleaned_data.get("opens_at"), self.cleaned_data["closes_at"]
+        is_kept = closes_at == self.instance.closes_at and not self.instance.is_draft
+        if closes_at and closes_at <= timezone.now() and not is_kept:
+            raise forms.ValidationError(IS_PAST)
+        if closes_at and opens_at and closes_at <= opens_at:
+            raise forms.ValidationError("The poll would close before it opens. Choose a later end.")
+        return closes_at
+
+    def check_numbers(self, min_choices=None, max_choices=None, choices=None, **others):
+        if min_choices and max_choices and max_choices < min_choices:
+            self.add_error("max_choices", f"The fewest are {min_choices}; ask for no fewer here.")
+        elif max_choices and choices and max_choices > len(choices):
+            self.add_error("max_choices", f"There are {len(choices)} choices; ask for no more.")
+
+    @transaction.atomic
+    def save(self):
+        poll = super().save()
+        self.save_choices(poll)
+        return poll
+
+    def save_choices(self, poll):
+        """Keep the row of each text that stays; another text is another row, never a new name.
+
+        Somebody may have the ballot open: what they pick there must not count for another text.
+        """
+        texts = self.cleaned_data["choices"]
+        poll.choices.exclude(text__in=texts).delete()
+        kept = {choice.text: choice for choice in poll.choices.all()}
+        choices = [kept.get(text) or Choice(poll=poll, text=text) for text in texts]
+        for position, choice in enumerate(choices, start=1):
+            choice.position = position
+        Choice.objects.bulk_update(kept.values(), ["position"])
+        Choice.objects.bulk_create(choice for choice in choices if choice.pk is None)
+
+    @property
+    def choice_rows(self) -> list[dict]:
+        """The inputs to show: what was typed, each with its fault, and some to spare."""
+        texts = self.fields["choices"].counted(self["choices"].value())
+        faults = self.faults_of_choices()
+        rows = [{"text": text, "fault": faults.get(row)} for row, text in enumerate(texts)]
+        return rows + [{"text": ""}] * self.count_spare_rows(len(rows))
+
+    def count_spare_rows(self, filled: int) -> int:
+        return max(0, min(max(ROWS - filled, self.spare_rows), MOST_CHOICES - filled))
+
+    def faults_of_choices(self) -> dict:
+        """Return the sentences by their row; under None what is wrong with all of them."""
+        faults = self.errors.as_data().get("choices", [])
+        return {(fault.params or {}).get("row"): fault.message for fault in faults}
+
+    @property
+    def fault_of_all_choices(self) -> str | None:
+        return self.faults_of_choices().get(None)
+
+    def has_fault_in(self, *names) -> bool:
+        return any(self.has_error(name) for name in names)
+
+    @property
+    def has_fault_in_dates(self) -> bool:
+        return self.has_fault_in("opens_at", "closes_at", "time_zone")
+
+    @property
+    def has_fault_in_options(self) -> bool:
+        return self.has_fault_in("min_choices", "max_choices", "results_for")
+
+
+class LockedPollForm(PollForm):
+    """What may change once somebody has voted, or the count is frozen.
+
+    Everything that does change is written into the poll's public history.
+    """
+
+    LOCKED = [
+        "opens_at",
+        "time_zone",
+        "min_choices",
+        "max_choices",
+        "may_change",
+        "forgets_voters",
+    ]
+    # What was frozen at the close stays as it was.
+    FROZEN = ["question", "description", "choices", "closes_at"]
+    FREE = ["closes_at", "results_for", "is_listed"]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["choices"].must_stay = True
+        self.fields["closes_at"].help_text = f"As the clocks of {self.instance.zone} show it."
+        self.locked = self.LOCKED + (self.FROZEN if self.instance.is_closed else [])
+        # What was typed, its subject in the history, and the wording before.
+        self.mended = []
+        for name in self.locked:
+            del self.fields[name]
+
+    def clean(self):
+        if not self.data.keys().isdisjoint(self.locked):
+            raise forms.ValidationError(MEANWHILE)
+        self.cleaned_data["results_for"] = (
+            self.cleaned_data.get("results_for") or self.instance.results_for
+        )
+        return self.cleaned_data
+
+    def clean_question(self):
+        return self.mend("question", self.instance.question, super().clean_question())
+
+    def clean_description(self):
+        return self.mend("description", self.instance.description, super().clean_description())
+
+    def clean_choices(self):
+        texts, choices = self.cleaned_data["choices"], self.instance.choices.all()
+        if len(texts) != len(choices):
+            raise forms.ValidationError("Somebody has voted, so no choice may come or go.")
+        faults = []
+        for row, (choice, text) in enumerate(zip(choices, texts, strict=True)):
+            try:
+                self.mend(f"choice {choice.pk}", choice.text, text, choice)
+            except forms.ValidationError as error:
+                faults.append(forms.ValidationError(error.message, params={"row": row}))
+        if faults:
+            raise forms.ValidationError(faults)
+        return texts
+
+    def count_spare_rows(self, filled):
+        return 0
+
+    def mend(self, subject, before, text, choice=None) -> str:
+        """Return the text to keep; an error where it differs by more than a typo."""
+        if text.split() == before.split():
+            return before
+        earliest = self.instance.changes.filter(subject=subject).first()
+        if not is_typo_fix(earliest.before if earliest else before, text):
+            raise forms.ValidationError(NO_TYPO)
+        self.mended.append((subject, before, text, choice))
+        return text
+
+    def clean_closes_at(self):
+        """The end moves to later only, or to now: no vote was cast that would be late."""
+        now, before = timezone.now(), self.instance.closes_at
+        closes_at = self.cleaned_data["closes_at"]
+        if before and closes_at is None:
+            raise forms.ValidationError(
+                "Voters were told an end, so there must be one. Move it to later, or close the "
+                "poll now."
+            )
+        if closes_at and closes_at <= now:
+            return now
+        if before and closes_at < before:
+            raise forms.ValidationError(
+                f"Voters were told {self.instance.moment(before)}. The end can only move "
+                "to later, or to now: close the poll now for that."
+            )
+        return closes_at
+
+    @transaction.atomic
+    def save(self):
+        poll = self.instance
+        changed = [name for name in self.changed_data if name in self.FREE]
+        poll.save(update_fields=list(self.fields.keys() - {"choices"}))
+        for subject, before, text, choice in self.mended:
+            if choice:
+                Choice.objects.filter(pk=choice.pk).update(text=text)
+            what = f"Typo mended: “{before}” became “{text}”"
+            poll.note_change(what, subject=subject, before=before)
+        if changed:
+            poll.note_change(told(self, changed))
+        return poll
+
+
+class ReopenForm(forms.Form):
+    """Until when a closed ``poll`` is open again, and why, for everybody to read."""
+
+    closes_at = MomentField(label="New end", error_messages={"required": "Choose the new end."})
+    reason = forms.CharField(
+        max_length=300,
+        error_messages={"required": "Say why: whoever voted can read it."},
+        help_text="Everybody can read it in the history of the poll.",
+    )
+
+    def __init__(self, poll, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["closes_at"].zone = poll.zone
+        self.fields["closes_at"].help_text = f"As the clocks of {poll.zone} show it."
+
+    def clean_closes_at(self):
+        if self.cleaned_data["closes_at"] <= timezone.now():
+            raise forms.ValidationError(IS_PAST)
+        return self.cleaned_data["closes_at"]
+
+    def clean_reason(self):
+        return one_line(self.cleaned_data["reason"])
+
+
+def told(form, names) -> str:
+    """Say for everybody what an editor changed in the fields called so."""
+    words = []
+    for name in names:
+        field, zone = form.fields[name], form.instance.zone
+        before = value_in_words(field, form.initial[name], zone)
+        after = value_in_words(field, form.cleaned_data[name], zone)
+        words.append(f"{field.label}: “{before}” became “{after}”")
+    return "; ".join(words)
+
+
+def value_in_words(field, value, zone) -> str:
+    if isinstance(value, datetime):
+        return moment(value, zone)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(dict(getattr(field, "choices", [])).get(value, value or "none"))

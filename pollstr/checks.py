@@ -13,6 +13,7 @@ NOT_IN_A_BRAND = set("\\/{}:$")
 MOST_FAILURES = 100
 # Below these the site refuses every code, never locks, or believes a header that anyone can send.
 LEAST = {
+    "POLLS_PER_DAY": 0,
     "VONAGE_TIMEOUT": 1,
     "VERIFY_CALLS_AT_ONCE": 1,
     "VERIFY_MAX_FAILURES": 1,

@@ -170,6 +170,11 @@ else:
     MAILERS = {"default": {"BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Pollstr <noreply@localhost>")
 
+# --- Polls ------------------------------------------------------------------------------------
+
+# Most polls that one account makes in a day: drafts and copies too. Nobody needs as many.
+POLLS_PER_DAY = env.int("POLLS_PER_DAY", 20)
+
 # --- Phone verification -----------------------------------------------------------------------
 
 VONAGE_API_KEY = env.str("VONAGE_API_KEY", "")

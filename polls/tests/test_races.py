@@ -18,6 +18,7 @@ from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
 from .factories import PollFactory
+from .making import typed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADA = "+12025550123"
@@ -122,3 +123,25 @@ def test_50_clicks_at_once_are_all_answered_and_count_once(verified):
 
     assert in_parallel(50, click) == [302] * 50
     assert Ballot.objects.count() == Vote.objects.count() == 1
+
+
+def test_a_first_vote_that_races_an_edit_counts_for_the_text_it_was_cast_for(verified, user):
+    poll = PollFactory(author=user, choices=["Yes", "No"])
+    yes = poll.choices.get(text="Yes").pk
+    turns = count()
+
+    def vote_or_edit():
+        n = next(turns)
+        if n != 20:
+            return Ballot.objects.cast(poll, f"+1202555{n:04}", [yes])
+        browser = Client()
+        browser.cookies = verified.cookies
+        edit = reverse("polls:edit", args=[poll.pk])
+        return browser.post(edit, typed(choices=["Never", "No"])).status_code
+
+    answers = in_parallel(40, vote_or_edit)
+    edited = 302 in answers
+    assert (200 in answers) != edited
+    texts = {choice.text for choice in poll.choices.all()}
+    assert texts == ({"Never", "No"} if edited else {"Yes", "No"})
+    assert Vote.objects.filter(choice=yes).count() == (0 if edited else 39)

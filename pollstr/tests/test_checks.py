@@ -142,6 +142,7 @@ LEAST = {
         "VERIFY_SENDS_PER_IP",
         "VERIFY_SENDS_PER_PREFIX",
         "VERIFY_SENDS_PER_DAY",
+        "POLLS_PER_DAY",
     ],
     1: [
         "VONAGE_TIMEOUT",
