@@ -308,6 +308,90 @@ def test_the_integrity_of_a_count(page, poll, closed_poll, db, audit):
     audit("frozen")
 
 
+def test_making_a_poll(page, verified, enter, settings, refusals, audit):
+    settings.POLLS_PER_DAY = 0
+    refusals.add((429, "/polls/new/"))
+    enter(verified)
+    page.goto("/polls/new/")
+    for fold in page.locator("summary").all():
+        fold.click()
+    audit("empty")
+    press(page, "Publish")
+    audit("nothing typed")
+    page.get_by_label("Question").fill("Tea?")
+    for number, text in enumerate(["Tea", "tea", ENDLESS * 2], start=1):
+        page.get_by_label(f"Choice {number}").fill(text)
+    for fold in page.locator("summary").all():
+        fold.click()
+    page.get_by_label("Closes").fill("2026-01-01T12:00")
+    page.get_by_label("Fewest answers").fill("0")
+    press(page, "Publish")
+    audit("errors")
+    for number, text in enumerate(["Coffee", "Water"], start=2):
+        page.get_by_label(f"Choice {number}").fill(text)
+    page.get_by_label("Closes").fill("")
+    page.get_by_label("Fewest answers").fill("1")
+    press(page, "Publish")
+    audit("429")
+
+
+def test_editing_a_poll(page, poll, verified, user, enter, audit):
+    Poll.objects.update(author=user)
+    enter(verified)
+    page.goto(f"/polls/{poll.pk}/edit/")
+    audit("before the first vote")
+    vote(poll, "+12025550177", "Red")
+    page.reload()
+    audit("after the first vote")
+    page.get_by_label("Question").fill("Something else?")
+    page.get_by_label("Choice 1").fill("Black")
+    press(page, "Save")
+    audit("more than a typo")
+    Poll.objects.update(closes_at=timezone.now())
+    page.goto(f"/polls/{poll.pk}/edit/")
+    audit("closed")
+
+
+def test_closing_reopening_and_trashing_a_poll(page, poll, verified, user, enter, audit):
+    Poll.objects.update(author=user)
+    vote(poll, "+12025550177", "Red")
+    enter(verified)
+    page.goto(f"/polls/{poll.pk}/close/")
+    audit("closing")
+    press(page, "Close the poll")
+    page.goto(f"/polls/{poll.pk}/reopen/")
+    audit("reopening")
+    press(page, "Reopen the poll")
+    audit("errors")
+    page.goto(f"/polls/{poll.pk}/trash/")
+    audit("trashing")
+    press(page, "Move to the trash")
+    audit("the trash")
+
+
+def test_a_copy_too_many(page, poll, verified, user, enter, settings, refusals, audit):
+    settings.POLLS_PER_DAY = 0
+    refusals.add((429, f"/polls/{poll.pk}/copy/"))
+    Poll.objects.update(author=user)
+    enter(verified)
+    page.goto("/polls/mine/")
+    page.get_by_role("button", name="Copy").click()
+    audit("429")
+
+
+def test_my_polls(page, verified, user, enter, audit):
+    enter(verified)
+    for show in Poll.Kind.values:
+        page.goto(f"/polls/mine/?show={show}")
+        audit(f"{show}, none")
+    PollFactory.create_batch(21, author=user)
+    PollFactory(author=user, question=ENDLESS, hidden_because=ENDLESS)
+    PollFactory(author=user, published_at=None)
+    for query in ["", "?page=2", "?show=drafts"]:
+        page.goto(f"/polls/mine/{query}")
+        audit(query)
+
+
 def test_deleting_the_account(page, signed_in, enter, audit):
     enter(signed_in)
     page.goto("/account/delete/")
