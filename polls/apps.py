@@ -5,4 +5,4 @@ class PollsConfig(AppConfig):
     name = "polls"
 
     def ready(self):
-        from . import figures  # noqa: F401 (importing connects it to the signals)
+        from . import figures, watching  # noqa: F401 (importing connects them to the signals)

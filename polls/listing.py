@@ -1,13 +1,17 @@
 """The list of polls, which everybody can read and search."""
 
+import time
+
 from django.core.cache import cache
 from django.db.models import prefetch_related_objects
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http import Http404
 from django.template.loader import render_to_string
 from django.utils.functional import cached_property
 from django.views.generic import TemplateView
 
-from .models import Poll
+from .models import Choice, Poll
 from .search import LONGEST_SEARCH, MOST_WORDS, words_in
 
 PER_PAGE = 20
@@ -16,8 +20,9 @@ LONGEST_NUMBER = 5
 # Among so many of the first polls a search looks before it asks the indexes: a word that most polls
 # have fills a page from these, and the indexes would list all the rest.
 NEAR = 3 * PER_PAGE
-# For so many seconds the first page of each kind is shown again to whoever is not signed in.
-KEPT = 1
+# For so many seconds the first page of each kind is shown again to whoever is not signed in. A poll
+# that is saved ends it, where the cache is shared or the process the same.
+KEPT = 0.25
 
 
 class PollListView(TemplateView):
@@ -61,7 +66,11 @@ class PollListView(TemplateView):
         is_kept = not self.request.user.is_authenticated and self.request.GET.keys() <= {"show"}
         if not is_kept or self.request.GET.get("show", "open") != self.kind:
             return self.render_body()
-        return cache.get_or_set(f"list-{self.kind}", self.render_body, KEPT)
+        made_at, body = cache.get(f"list-{self.kind}", (0, ""))
+        if not 0 <= time.time() - made_at < KEPT:
+            made_at, body = time.time(), self.render_body()
+            cache.set(f"list-{self.kind}", (made_at, body), 60)
+        return body
 
     def render_body(self):
         rows = self.rows()
@@ -103,3 +112,9 @@ class PollListView(TemplateView):
         if end <= NEAR and len(near) == end - begin:
             return near
         return polls.search(self.words)[begin:end]
+
+
+@receiver([post_save, post_delete], sender=Poll)
+@receiver([post_save, post_delete], sender=Choice)
+def forget_lists(sender, **kwargs):
+    cache.delete_many(f"list-{kind}" for kind in PollListView.kinds)

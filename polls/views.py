@@ -12,6 +12,7 @@ from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
 
+from . import watching
 from .ballots import AlreadyVoted, VotingClosed
 from .forms import BallotForm
 from .models import Ballot, Figure, Poll
@@ -117,6 +118,7 @@ class VoteView(PollMixin, FormView):
             # The choice was deleted after the form had looked: look again.
             self.object = self.get_object()
             return self.form_invalid(self.get_form())
+        watching.nudge(self.object.pk)
         self.thank(ballot)
         return redirect(self.object.url("results"))
 

@@ -7,19 +7,24 @@ are keys and copies only where others than the author may see: hidden results ar
 
 import hashlib
 import json
+import time
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core import signing
 from django.core.cache import cache
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 
-from .models import Poll
+from .models import Choice, Poll
 from .tally import tally
 
 # Seconds: how often the copy is made anew, and how old it may get while making it takes long.
 # So long it may take until a tightened rule, or a poll taken away, is noticed here.
 ANEW, OLDEST = 1, 2
+# So many votes a second have the copy made anew at once, for who has voted looks at the count next.
+NUDGES = 5
 # The rules under which results are shown to some, by key, while the poll is open.
 BY_KEY = {Poll.ResultsFor.VERIFIED, Poll.ResultsFor.VOTERS}
 SALT = "polls.watching"
@@ -63,6 +68,26 @@ def shared_copy(pk: int, link: str) -> dict:
         else:
             cache.delete(name)
     return copy if copy.get("link") in {"", link} else {}
+
+
+def nudge(pk: int):
+    """Have the next reader get a copy with the vote that was just cast, unless votes pour in."""
+    name = f"watched-{pk}"
+    nudges = f"{name}-nudges-{int(time.time())}"
+    # Kept longer than its second, lest it end between the two and then stay for ever.
+    cache.add(nudges, 0, 10)
+    if cache.incr(nudges) <= NUDGES:
+        cache.delete(f"{name}-turn")
+
+
+@receiver([post_save, post_delete], sender=Poll)
+def forget_copy(sender, instance, **kwargs):
+    cache.delete(f"watched-{instance.pk}")
+
+
+@receiver([post_save, post_delete], sender=Choice)
+def forget_copy_with_choice(sender, instance, **kwargs):
+    cache.delete(f"watched-{instance.poll_id}")
 
 
 def make_copy(pk: int) -> dict:

@@ -72,7 +72,8 @@ def test_it_says_what_it_deleted_and_deletes_the_rest_as_before(user, capsys):
     call_command("purge", "--history-days", "10")
     said = capsys.readouterr().out
     assert "1 limits deleted\n" in said
-    assert said.endswith("1 polls deleted, with 2 ballots\n")
+    assert "1 polls deleted, with 2 ballots\n" in said
+    assert said.endswith("0 polls forgot who voted\n")
 
 
 def test_queries_do_not_grow_with_the_votes(user, django_assert_max_num_queries):
@@ -84,3 +85,17 @@ def test_queries_do_not_grow_with_the_votes(user, django_assert_max_num_queries)
     Vote.objects.bulk_create(Vote(ballot=ballot, choice=choice) for ballot in ballots)
     with django_assert_max_num_queries(16):
         assert poll.delete_for_good() == 302
+
+
+def test_polls_that_forget_their_voters_do_so_once_and_keep_their_votes(user, capsys):
+    closed = {"opens_at": days_ago(100), "closes_at": days_ago(91)}
+    poll = full_poll(user, forgets_voters=True, **closed)
+    other = full_poll(user, **closed)
+    call_command("purge")
+    assert Ballot.objects.of(poll, ADA) is None
+    assert Ballot.objects.of(other, ADA)
+    assert Vote.objects.count() == 4
+    call_command("recount", other.pk)
+    assert capsys.readouterr().out.count("1 polls forgot who voted\n") == 1
+    call_command("purge")
+    assert capsys.readouterr().out.endswith("0 polls forgot who voted\n")

@@ -339,3 +339,42 @@ def test_public_results_are_checked_with_the_site_each_time(client, poll):
     # The same for all: who asks makes no difference, and is not asked.
     assert "Vary" not in response
     assert not response.cookies
+
+
+# Votes, and the copy
+
+
+def vote(browser, poll):
+    choice = poll.choices.first().pk
+    return browser.post(reverse("polls:vote", args=[poll.pk]), {"choice": choice})
+
+
+def test_after_a_vote_the_next_reader_sees_it(client):
+    poll = PollFactory(results_for=Rule.EVERYONE)
+    for voters in range(1, 4):
+        assert vote(people.verified(poll), poll).status_code == 302
+        assert ask(client, poll).json()["voters"] == voters
+
+
+def test_where_votes_pour_in_the_copy_is_made_anew_so_often_only(client, time_machine):
+    time_machine.move_to("2026-06-01T12:00:00Z", tick=False)
+    poll = PollFactory(results_for=Rule.EVERYONE)
+    counted = set()
+    for n in range(watching.NUDGES + 5):
+        cast(poll, n)
+        watching.nudge(poll.pk)
+        counted.add(ask(client, poll).json()["voters"])
+    assert counted == set(range(1, watching.NUDGES + 1))
+    time_machine.move_to("2026-06-01T12:00:01Z", tick=False)
+    watching.nudge(poll.pk)
+    assert ask(client, poll).json()["voters"] == watching.NUDGES + 5
+
+
+def test_a_poll_that_is_changed_is_seen_at_once(client):
+    poll = PollFactory(results_for=Rule.EVERYONE)
+    ask(client, poll)
+    poll.choices.create(text="Maybe")
+    assert len(ask(client, poll).json()["choices"]) == 3
+    poll.results_for = Rule.AUTHOR
+    poll.save()
+    assert ask(client, poll).status_code == 302
