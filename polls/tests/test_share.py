@@ -230,6 +230,16 @@ def test_author_and_staff_still_see_it_and_share_nothing(poll, who, fields, noti
     assert {browser.get(url(poll, page)).status_code for page in PAGES[1:]} == {404}
 
 
+def test_a_draft_can_be_published_and_edited_from_its_preview(poll):
+    Poll.objects.update(published_at=None)
+    browser = people.author(poll)
+    text = browser.get(url(poll)).text
+    assert f'action="{reverse("polls:publish", args=[poll.pk])}"' in text
+    assert f'href="{reverse("polls:edit", args=[poll.pk])}"' in text
+    assert browser.post(reverse("polls:publish", args=[poll.pk]))["Location"] == url(poll)
+    assert ">Publish</button>" not in browser.get(url(poll)).text
+
+
 def test_nobody_sees_the_trash(poll):
     Poll.objects.update(trashed_at=timezone.now())
     for who in [people.author, people.staff]:
