@@ -57,34 +57,47 @@ def hanging_vonage(directory):
 @contextmanager
 def site(directory, vonage_host, changed):
     """Deploy the site as a copy, with a database of its own, and serve it."""
+    own = {
+        "DATABASE_URL": os.environ.get(
+            "MEASURED_DATABASE_URL", f"sqlite:///{directory}/db.sqlite3"
+        ),
+        "VONAGE_API_HOST": vonage_host,
+        "REQUESTS_CA_BUNDLE": str(directory / "localhost.pem"),
+        # Nobody is to be locked out of the measurement.
+        "VERIFY_MAX_FAILURES": "100",
+        "WEB_CONCURRENCY": "1",
+    }
+    env, cwd = deployed(directory, own | changed)
+    with served("pollstr.wsgi", env, cwd, "/polls/") as (url, _):
+        yield url, env, cwd
+
+
+def deployed(directory, changed):
+    """Make a copy of the site, as in production without https; return environment and folder."""
     from django.conf import settings
 
     from pollstr.tests.production import COMPLETE
 
     cwd = directory / "site"
     shutil.copytree(settings.BASE_DIR, cwd, ignore=NOT_DEPLOYED)
-    with socket.create_server(("127.0.0.1", 0)) as spare:
-        port = spare.getsockname()[1]
-    env = COMPLETE | {
-        "DATABASE_URL": os.environ.get(
-            "MEASURED_DATABASE_URL", f"sqlite:///{directory}/db.sqlite3"
-        ),
-        "SECURE_SSL_REDIRECT": "False",
-        "VONAGE_API_HOST": vonage_host,
-        "REQUESTS_CA_BUNDLE": str(directory / "localhost.pem"),
-        # Nobody is to be locked out of the measurement.
-        "VERIFY_MAX_FAILURES": "100",
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "1",
-        **changed,
-    }
+    env = COMPLETE | {"SECURE_SSL_REDIRECT": "False", **changed}
     for command in [["migrate", "--verbosity=0"], ["loaddata", "demo"], ["collectstatic", "-v0"]]:
         manage(env, cwd, *command, *(["--noinput"] if command[0] != "loaddata" else []))
-    log = (directory / "web.log").open("w")
-    web = subprocess.Popen(["gunicorn", "pollstr.wsgi"], env=env, cwd=cwd, stdout=log, stderr=log)
+    return env, cwd
+
+
+@contextmanager
+def served(application, env, cwd, page):
+    """Serve under gunicorn until ``page`` answers; yield the address and the process."""
+    with socket.create_server(("127.0.0.1", 0)) as spare:
+        port = spare.getsockname()[1]
+    log = (cwd / f"{port}.log").open("w")
+    command = ["gunicorn", application]
+    env = env | {"PORT": str(port)}
+    web = subprocess.Popen(command, env=env, cwd=cwd, stdout=log, stderr=log)
     try:
-        wait_for(f"http://127.0.0.1:{port}/polls/")
-        yield f"http://127.0.0.1:{port}", env, cwd
+        wait_for(f"http://127.0.0.1:{port}{page}")
+        yield f"http://127.0.0.1:{port}", web
     finally:
         web.terminate()
         web.wait(30)

@@ -1,4 +1,4 @@
-"""Figures in the form in which docs/voting.md shows them."""
+"""Figures in the form in which docs/voting.md and docs/performance.md show them."""
 
 import statistics
 

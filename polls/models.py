@@ -3,8 +3,9 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count, OuterRef, Q, StringAgg, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Now
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -24,6 +25,18 @@ SLUG_LENGTH = 10
 FORGET_AFTER = timedelta(days=90)
 # How long a poll can be taken back from the trash.
 TRASH_LIFE = timedelta(days=30)
+
+# In SQL, which spares each page the time of putting it together.
+PICKED = {
+    vendor: f"""
+        SELECT {ids} FROM polls_vote INNER JOIN polls_ballot ON polls_ballot.id = ballot_id
+        WHERE polls_ballot.poll_id = polls_poll.id AND mark = %s
+    """  # noqa: S608
+    for vendor, ids in {
+        "postgresql": "string_agg(choice_id::text, ',')",
+        "sqlite": "group_concat(choice_id)",
+    }.items()
+}
 
 PUBLISHED = Q(published_at__isnull=False, trashed_at=None, hidden_because="")
 
@@ -106,10 +119,7 @@ class PollQuerySet(models.QuerySet):
 
         For a page that asks the database for much else: poll and own ballot are one query.
         """
-        ticks = Vote.objects.filter(ballot__poll=OuterRef("pk"), ballot__mark=mark)
-        ids = StringAgg(Cast("choice", models.TextField()), Value(","))
-        picked = ticks.values("ballot").annotate(ids=ids).values("ids")
-        return self.annotate(picked=Subquery(picked))
+        return self.annotate(picked=RawSQL(PICKED[connection.vendor], [mark]))  # noqa: S611
 
     def newest_first(self):
         return self.order_by("-opens_at", "-pk")

@@ -65,12 +65,12 @@ class ResultsView(ResultsMixin, DetailView):
     template_name = "polls/results.html"
 
     def get_context_data(self, **kwargs):
-        poll, own_choices = self.object, self.own_choices()
-        counted = tally(poll) if self.may_see() else {"choices": None}
+        poll, may_see = self.object, self.may_see()
+        counted = tally(poll) if may_see else {"choices": None}
         hours = votes_by_hour(poll)
         return super().get_context_data(
-            own_choices=own_choices,
-            watch=self.watch() if self.may_see() else None,
+            own_choices=self.own_choices(),
+            watch=self.watch() if may_see else None,
             hours=hours,
             turnout=turnout(hours),
             **counted,
