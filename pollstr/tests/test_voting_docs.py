@@ -1,5 +1,6 @@
 """The script with which docs/voting.md lets anybody check a frozen count."""
 
+import json
 import re
 import subprocess
 import sys
@@ -88,3 +89,26 @@ def test_it_tells_of_more_votes_than_the_voters_have(script, download, tmp_path)
     body = download.replace(b'"voters":2', b'"voters":1')
     done = run(script, tmp_path, body, sha256(body).hexdigest())
     assert "voters do not match votes" in done.stderr
+
+
+def test_whoever_counts_the_ballots_again_as_told_gets_the_count(client, closed_poll, tmp_path):
+    text = (settings.BASE_DIR / "docs" / "voting.md").read_text()
+    [recount] = re.findall(r'```sh\npython3 -c "\n(.*?)"\n```', text, re.DOTALL)
+    ballots = client.get(reverse("polls:ballots_json", args=[closed_poll.pk])).getvalue()
+    (tmp_path / "poll-7-ballots.json").write_bytes(ballots)
+    command = [sys.executable, "-c", recount]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    yes, no = closed_poll.choices.all()
+    assert done.stdout == f"2 Counter({{{no.pk}: 2, {yes.pk}: 1}})\n", done.stderr
+
+
+def test_results_json_is_as_its_page_tells(client, closed_poll):
+    text = (settings.BASE_DIR / "docs" / "results-json.md").read_text()
+    told = json.loads(re.search(r"```json\n(.*?)```", text, re.DOTALL)[1])
+    answer = client.get(reverse("polls:results_json", args=[closed_poll.pk])).json()
+    assert keys(answer) == keys(told)
+
+
+def keys(answer):
+    parts = [answer, answer["question"], answer["choices"][0]]
+    return [list(part) for part in parts]
