@@ -89,7 +89,9 @@ def turnout(hours: list[dict]) -> dict | None:
     """Lay votes by hour out on a picture as many hours wide as they span, a day at least."""
     if not hours:
         return None
-    first, last = hours[-1]["hour"], hours[0]["hour"]
+    last = hours[0]["hour"]
+    span = max(23, (last - hours[-1]["hour"]) // HOUR)
+    first = last - span * HOUR
     most = max(hours, key=itemgetter("voters"))
     bars = [
         {
@@ -99,13 +101,12 @@ def turnout(hours: list[dict]) -> dict | None:
         }
         for row in hours
     ]
-    width = max(24, (last - first) // HOUR + 1)
     # A lone hour in a month must be seen, too.
-    bar_width = max(0.8, round(width / 150, 1))
+    bar_width = max(0.8, round(span / 150, 1))
     return {
         "bars": bars,
         "bar_width": bar_width,
-        "width": width,
+        "width": round(span + bar_width, 1),
         "first": first,
         "last": last,
         "most": most,

@@ -168,7 +168,8 @@ def test_it_draws_the_turnout_by_hour(verified, poll):
     for ballot, at in zip(Ballot.objects.all(), hours, strict=True):
         Ballot.objects.filter(pk=ballot.pk).update(cast_at=at)
     page = verified.get(url(poll)).text
-    assert turnout(page) == ("0 0 24 2", [("2", "1", "0.8", "1"), ("0", "0", "0.8", "2")])
+    assert turnout(page) == ("0 0 23.8 2", [("23", "1", "0.8", "1"), ("21", "0", "0.8", "2")])
+    assert "<span>3 Mar 2026, 08:00</span> <span>4 Mar 2026, 07:00</span>" in page
     assert "Most in one hour: 2, from 4 March 2026, 05:00 UTC." in page
     assert "<tr><td>4 Mar 2026, 07:00</td><td>1</td></tr>" in page
 
@@ -178,7 +179,7 @@ def test_a_lone_hour_in_a_long_time_is_drawn_wide_enough(verified, poll):
     for ballot, at in zip(Ballot.objects.all(), ["2026-03-01", "2026-05-01"], strict=True):
         Ballot.objects.filter(pk=ballot.pk).update(cast_at=f"{at}T00:00:00Z")
     box, bars = turnout(verified.get(url(poll)).text)
-    assert box == f"0 0 {61 * 24 + 1} 1"
+    assert box == f"0 0 {61 * 24 + 9.8} 1"
     assert bars == [(str(61 * 24), "0", "9.8", "1"), ("0", "0", "9.8", "1")]
 
 
