@@ -149,6 +149,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
     # Says that there is a search; get_search_results does it.
     search_fields = ["question", "choices__text", "author__username"]
     search_help_text = "Words of the question, the description, the answers, or the author’s name"
+    list_per_page = 50
     show_full_result_count = False
     actions = ["hide", "show_again"]
 

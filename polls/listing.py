@@ -19,7 +19,8 @@ PER_PAGE = 20
 LONGEST_NUMBER = 5
 # Among so many of the first polls a search looks before it asks the indexes: a word that most polls
 # have fills a page from these, and the indexes would list all the rest.
-NEAR = 3 * PER_PAGE
+NEAR = 2 * PER_PAGE
+COMMON = NEAR // 6
 # For so many seconds the first page of each kind is shown again to whoever is not signed in. A poll
 # that is saved ends it, where the cache is shared or the process the same.
 KEPT = 0.25
@@ -103,15 +104,28 @@ class PollListView(TemplateView):
 
     def found(self, begin, end):
         polls = getattr(Poll.objects.listed(), self.kind)()
-        polls = getattr(polls, self.orders[self.kind])()
+        polls = getattr(polls, self.orders[self.kind])().defer("description")
         if not self.typed:
             return polls[begin:end]
         if not self.words:
             return []
-        near = polls.filter(pk__in=polls.values("pk")[:NEAR]).holding(self.words)[begin:end]
-        if end <= NEAR and len(near) == end - begin:
-            return near
-        return polls.search(self.words)[begin:end]
+        near = list(polls.telling(self.words)[:NEAR])
+        rows = [poll for poll in near if all(told(poll, self.words))]
+        if len(near) < NEAR or len(rows) >= end:
+            return rows[begin:end]
+        return polls.search(*rarer_first(near, self.words))[begin:end]
+
+
+def told(poll, words) -> list[bool]:
+    return [getattr(poll, f"has_{n}") for n in range(len(words))]
+
+
+def rarer_first(near, words):
+    """Part the words into those to ask the indexes for, and those that too many polls hold."""
+    holders = [sum(column) for column in zip(*(told(poll, words) for poll in near), strict=True)]
+    common = [word for word, number in zip(words, holders, strict=True) if number > COMMON]
+    rare = [word for word in words if word not in common]
+    return (rare, common) if rare else (words, [])
 
 
 @receiver([post_save, post_delete], sender=Poll)

@@ -36,30 +36,31 @@ def has(fields: list[str], word: str) -> Q:
     return Q(SearchVectorExact(document, SearchQuery(Lexeme(word, prefix=True), config="simple")))
 
 
-def has_author(word: str, authors_too: bool) -> Q:
-    return Q(author__username__icontains=word) if authors_too else Q(pk__in=[])
-
-
 def holds(word: str, choices, authors_too=False) -> Q:
     """Whether a poll has the word: to be asked about few polls, for it uses no index."""
     of_poll = choices.filter(has(CHOICE, word), poll=OuterRef("pk"))
-    return has(POLL, word) | Q(Exists(of_poll)) | has_author(word, authors_too)
+    found = has(POLL, word) | Q(Exists(of_poll))
+    return found | has_author(word) if authors_too else found
 
 
 def is_among_holders(words: list[str], polls, choices, authors_too=False) -> Q:
     """The same of all the words, by the indexes: to be asked where few of many polls hold them."""
     from django.contrib.postgres.expressions import ArraySubquery
 
-    first, *others = [
-        polls.filter(has(POLL, word))
-        .values("pk")
-        .union(
-            choices.filter(has(CHOICE, word)).order_by().values("poll"),
-            polls.filter(has_author(word, authors_too)).values("pk"),
-        )
-        for word in words
-    ]
+    first, *others = [ids_of_holders(word, polls, choices, authors_too) for word in words]
     # As an array, for PostgreSQL thinks too many polls have a word, and would read all of them.
     holders = ArraySubquery(first.intersection(*others) if others else first)
     is_any_of = {"arg_joiner": " = ANY(", "template": "%(expressions)s)"}
     return Q(Func(F("pk"), holders, output_field=BooleanField(), **is_any_of))
+
+
+def ids_of_holders(word: str, polls, choices, authors_too: bool):
+    """Return the ids by one look at each index; of conditions joined by OR it would use neither."""
+    places = [choices.filter(has(CHOICE, word)).order_by().values("poll")]
+    if authors_too:
+        places.append(polls.filter(has_author(word)).values("pk"))
+    return polls.filter(has(POLL, word)).values("pk").union(*places)
+
+
+def has_author(word: str) -> Q:
+    return Q(author__username__icontains=word)
