@@ -114,7 +114,6 @@ class ModerationMixin:
     def ask_for_reason(self, request, polls, form):
         context = self.admin_site.each_context(request) | {
             "title": "Hide polls",
-            "opts": self.opts,
             "polls": polls,
             "form": form,
             "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
@@ -143,7 +142,6 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         *shown,
     ]
     list_display = ["question", "author", "state", "opens_at", "closes_at", "votes", "reports"]
-    list_display += ["share_page"]
     list_filter = [StateFilter, "is_listed"]
     list_select_related = ["author"]
     # Says that there is a search; get_search_results does it.
@@ -244,7 +242,8 @@ class SettledFilter(admin.SimpleListFilter):
 class ReportAdmin(ModerationMixin, admin.ModelAdmin):
     """The reports that wait, the poll with most of them first. Who reported is shown to nobody."""
 
-    list_display = ["reason", "words", "poll_page", "count", "at"]
+    list_display = ["poll_page", "count", "reason", "words", "at"]
+    list_display_links = ["reason"]
     list_filter = [SettledFilter]
     list_select_related = ["poll"]
     fields = ["poll_page", "reason", "words", "at", "settled_at"]
@@ -266,7 +265,7 @@ class ReportAdmin(ModerationMixin, admin.ModelAdmin):
     def poll_page(self, report):
         return format_html('<a href="{}">{}</a>', report.poll.get_absolute_url(), report.poll)
 
-    @admin.display(description="reports of this poll that wait")
+    @admin.display(description="waiting")
     def count(self, report):
         return report.waiting
 

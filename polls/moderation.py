@@ -45,6 +45,7 @@ class HideForm(forms.Form):
     because = forms.CharField(
         label="The reason, as the author will read it",
         max_length=300,
+        error_messages={"required": "Give a reason: without one the author cannot mend anything."},
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
     )
 

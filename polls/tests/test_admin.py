@@ -321,9 +321,8 @@ def test_staff_search_questions_descriptions_choices_and_authors(verified, staff
 
 def test_a_poll_is_shown_with_its_link_and_what_only_its_author_sets(verified, staff):
     poll = PollFactory(is_listed=False, hidden_because="It is <spam>.", author=staff)
-    for url in [change(poll), POLLS]:
-        assert f'<a href="/p/{poll.slug}/">{poll.slug}</a>' in verified.get(url).text
     text = verified.get(change(poll)).text
+    assert f'<a href="/p/{poll.slug}/">{poll.slug}</a>' in text
     assert '<div class="readonly">It is &lt;spam&gt;.</div>' in text
     forged = {
         "is_listed": "on",

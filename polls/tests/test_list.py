@@ -175,7 +175,9 @@ def test_the_first_ten_words_are_looked_for(client):
     assert "We looked for your first 10 words." in response.text
 
 
-@pytest.mark.parametrize("fields", [{"is_listed": False}, *TAKEN_AWAY.values()], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"is_listed": False}, *TAKEN_AWAY.values()], ids=["by link", *TAKEN_AWAY]
+)
 @pytest.mark.parametrize("show", ["open", "closed", "upcoming"])
 def test_a_search_finds_nothing_that_is_not_listed(client, fields, show):
     hour = timedelta(hours=1)

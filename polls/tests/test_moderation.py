@@ -118,8 +118,8 @@ def test_hiding_asks_for_the_reason_first(staff, poll):
 @pytest.mark.parametrize(
     ("because", "sentence"),
     [
-        ("", "This field is required."),
-        ("  ", "This field is required."),
+        ("", "Give a reason: without one the author cannot mend anything."),
+        ("  ", "Give a reason: without one the author cannot mend anything."),
         ("x" * 301, "at most 300 characters (it has 301)"),
         ("\0", "Null characters are not allowed."),
     ],
