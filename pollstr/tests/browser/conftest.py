@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from django.core.cache import cache
 from playwright.sync_api import expect
 
 from polls.tests.factories import PollFactory
@@ -60,6 +61,13 @@ def sandbox(settings):
     """Codes are shown on the page, and may be asked for again at once."""
     settings.DEBUG = True
     settings.VERIFY_RESEND_WAITS = [0]
+
+
+@pytest.fixture(autouse=True)
+def fresh_counts(monkeypatch):
+    """Count anew for every reader: on a busy machine a count is dear, and so is shared."""
+    cache.clear()
+    monkeypatch.setattr("polls.tally.CHEAP", 1000)
 
 
 @pytest.fixture
