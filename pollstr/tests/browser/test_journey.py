@@ -76,14 +76,14 @@ def test_an_answer_picked_by_a_stranger_becomes_a_vote(page, poll, new_context):
 
     expect(page.get_by_label("Green")).to_be_checked()
     press(page, "Vote")
-    expect(page.get_by_role("status")).to_contain_text("Your vote is counted.")
+    expect(page.get_by_role("status").first).to_contain_text("Your vote is counted.")
     check_the_receipt(page)
     expect(bar(page, "Green")).to_contain_text("Your vote 1 vote · 100 %")
 
     page.get_by_role("link", name="Change my vote").click()
     page.get_by_label("Blue").check()
     press(page, "Change my vote")
-    expect(page.get_by_role("status")).to_contain_text("It replaced your earlier one.")
+    expect(page.get_by_role("status").first).to_contain_text("It replaced your earlier one.")
     expect(bar(page, "Blue")).to_contain_text("Your vote 1 vote · 100 %")
     expect(bar(page, "Green")).to_contain_text("0 votes · 0 %")
 
