@@ -6,6 +6,7 @@ from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.forms.models import BaseInlineFormSet, ValidationError
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -186,7 +187,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
 
     @admin.display(description="share page")
     def share_page(self, poll):
-        return format_html('<a href="/p/{0}/">{0}</a>', poll.slug)
+        return format_html('<a href="{}">{}</a>', reverse("share", args=[poll.slug]), poll.slug)
 
     @admin.action(description="Show the poll again", permissions=["hide"])
     def show_again(self, request, queryset):
@@ -203,7 +204,15 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
     def get_readonly_fields(self, request, obj=None):
         if obj is None or not obj.is_locked:
             return self.shown
-        locked = ["question", "opens_at", "min_choices", "max_choices", "may_change", *self.shown]
+        locked = [
+            "question",
+            "description",
+            "opens_at",
+            "min_choices",
+            "max_choices",
+            "may_change",
+            *self.shown,
+        ]
         # What was frozen at the close stays closed.
         return [*locked, "closes_at"] if obj.is_closed else locked
 

@@ -33,7 +33,7 @@ class PollListView(TemplateView):
     kinds = {"open": "Open now", "upcoming": "Coming up", "closed": "Closed"}
     orders = {
         "open": "newest_first",
-        "upcoming": "next_first",
+        "upcoming": "newest_first",
         "closed": "latest_closed_first",
     }
 

@@ -124,11 +124,8 @@ class PollQuerySet(models.QuerySet):
     def newest_first(self):
         return self.order_by("-opens_at", "-pk")
 
-    def next_first(self):
-        return self.order_by("opens_at", "pk")
-
     def latest_closed_first(self):
-        return self.order_by("-closes_at", "-pk")
+        return self.order_by("-closes_at", "-opens_at", "-pk")
 
     def telling(self, words: list[str]):
         """Each with ``has_0``, ``has_1`` …: whether it holds the word; quick for few polls."""
@@ -220,7 +217,7 @@ class Poll(models.Model):
                 name="poll_newest_listed",
             ),
             models.Index(
-                fields=["-closes_at", "-id"],
+                fields=["-closes_at", "-opens_at", "-id"],
                 condition=Q(is_listed=True, published_at__isnull=False, trashed_at=None),
                 name="poll_latest_closed_listed",
             ),

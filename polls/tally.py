@@ -20,9 +20,9 @@ from django.utils.text import Truncator, get_text_list
 
 from .models import Poll, Snapshot
 
-# Seconds. A count this quick is made anew for every reader; a slower one is shared for as long
-# as keeps counting below this share of one processor.
-CHEAP = 0.005
+# So few ballots are counted anew for every reader, which takes a few milliseconds; the count of
+# more is shared for as long as keeps counting below this share of one processor.
+FEW = 10_000
 MOST_OF_A_PROCESSOR = 0.05
 # A sentence that names more answers than this, or longer ones (characters), is not read to its end.
 MOST_NAMED, LONGEST_NAME = 3, 40
@@ -91,7 +91,7 @@ def recent(poll: Poll) -> dict:
     began = time.perf_counter()
     counted = count(poll)
     cost = time.perf_counter() - began
-    if cost > CHEAP:
+    if counted["voters"] > FEW:
         fresh_until = time.time() + cost / MOST_OF_A_PROCESSOR
         cache.set(key, {"count": counted, "fresh_until": fresh_until}, LONGEST_SHARED)
     elif shared:

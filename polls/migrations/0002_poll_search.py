@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     ("is_listed", True), ("published_at__isnull", False), ("trashed_at", None)
                 ),
-                fields=["-closes_at", "-id"],
+                fields=["-closes_at", "-opens_at", "-id"],
                 name="poll_latest_closed_listed",
             ),
         ),

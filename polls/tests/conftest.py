@@ -3,7 +3,6 @@ from django.core.cache import cache
 
 
 @pytest.fixture(autouse=True)
-def fresh_counts(monkeypatch):
-    """Leave no test a count of another's poll, nor on a slow machine one of its own."""
+def fresh_counts():
+    """Leave no test what was kept of another's poll."""
     cache.clear()
-    monkeypatch.setattr("polls.tally.CHEAP", 1000)

@@ -179,7 +179,7 @@ def voted():
 def test_after_the_first_vote_the_wording_cannot_be_edited(verified, staff, voted):
     text = verified.get(change(voted)).text
     assert '<div class="readonly">Tea?</div>' in text
-    for name in ["question", "opens_at_0", "choices-0-text", "choices-0-DELETE"]:
+    for name in ["question", "description", "opens_at_0", "choices-0-text", "choices-0-DELETE"]:
         assert f'name="{name}"' not in text
     assert 'name="closes_at_0"' in text
 

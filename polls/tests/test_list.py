@@ -199,7 +199,8 @@ def test_a_search_finds_beyond_the_newest_polls(client):
     for words in ["rare", "question rare", "rare x question"]:
         found = questions(get(client, q=words))
         assert found == [f"Question {n}?" for n in range(NEAR, -1, -PER_PAGE)]
-    pages = [questions(get(client, q="question", page=page)) for page in [1, 2, 3, 4]]
+    numbers = range(1, NEAR // PER_PAGE + 2)
+    pages = [questions(get(client, q="question", page=number)) for number in numbers]
     assert [n for page in pages for n in page] == [
         f"Question {n}?" for n in range(NEAR + PER_PAGE - 1, -1, -1)
     ]
@@ -216,10 +217,18 @@ def test_the_latest_to_close_comes_first(client):
     assert questions(get(client, show="closed")) == ["Day 3?", "Day 2?", "Day 1?"]
 
 
-def test_the_next_to_open_comes_first(client):
+def test_of_those_that_closed_together_the_newest_comes_first(client):
+    for day in [2, 3, 1]:
+        opened = datetime(2026, 1, day, tzinfo=UTC)
+        closed = datetime(2026, 2, 1, tzinfo=UTC)
+        PollFactory(question=f"Day {day}?", opens_at=opened, closes_at=closed)
+    assert questions(get(client, show="closed")) == ["Day 3?", "Day 2?", "Day 1?"]
+
+
+def test_the_newest_comes_first_among_those_to_come_too(client):
     for day in [2, 3, 1]:
         PollFactory(question=f"Day {day}?", opens_at=timezone.now() + timedelta(days=day))
-    assert questions(get(client, show="upcoming")) == ["Day 1?", "Day 2?", "Day 3?"]
+    assert questions(get(client, show="upcoming")) == ["Day 3?", "Day 2?", "Day 1?"]
 
 
 def test_a_search_is_cut_to_100_characters(client):
@@ -385,7 +394,7 @@ def test_a_search_asks_the_indexes(words):
     ("kind", "order", "index"),
     [
         ("open", "newest_first", "poll_newest_listed"),
-        ("upcoming", "next_first", "poll_newest_listed"),
+        ("upcoming", "newest_first", "poll_newest_listed"),
         ("closed", "latest_closed_first", "poll_latest_closed_listed"),
     ],
 )

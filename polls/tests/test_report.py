@@ -32,8 +32,10 @@ def page(browser, poll, link=""):
     return browser.get(address)
 
 
-def test_the_ballot_leads_to_it(poll):
-    text = people.verified(poll).get(poll.get_absolute_url()).text
+@pytest.mark.parametrize("name", ["ballot", "share"])
+def test_the_pages_of_a_poll_lead_to_it(poll, name):
+    address = poll.get_absolute_url() if name == "ballot" else reverse("share", args=[poll.slug])
+    text = people.verified(poll).get(address).text
     assert f'<a href="/polls/{poll.pk}/report/" rel="nofollow">Report this poll</a>' in text
 
 

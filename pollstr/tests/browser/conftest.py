@@ -64,10 +64,9 @@ def sandbox(settings):
 
 
 @pytest.fixture(autouse=True)
-def fresh_counts(monkeypatch):
-    """Count anew for every reader: on a busy machine a count is dear, and so is shared."""
+def fresh_counts():
+    """Leave no test what was kept of another's poll."""
     cache.clear()
-    monkeypatch.setattr("polls.tally.CHEAP", 1000)
 
 
 @pytest.fixture
