@@ -193,6 +193,8 @@ def fill(poll, ballots):
             " WHERE poll_id = %s",
             [*choices[:2], poll.pk],
         )
+        # Else PostgreSQL takes the tables for empty, and looks all rows through for each reference.
+        cursor.execute("ANALYZE")
 
 
 def read_through(client, poll, kind):
