@@ -401,6 +401,8 @@ def test_a_search_asks_the_indexes(words):
 def test_a_list_comes_in_order_from_its_index(kind, order, index):
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        # On a table of few rows sorting costs less than the index does.
+        cursor.execute("SET LOCAL enable_sort = off")
     polls = getattr(getattr(Poll.objects.listed(), kind)(), order)()
     plan = polls[:21].explain()
     assert index in plan
