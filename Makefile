@@ -1,12 +1,16 @@
 # From a fresh clone: `make run` serves the site, `make test` tests it. `make help` lists the rest.
 
 PORT ?= 8000
-UV ?= uv
 BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html')
-PYTEST = $(BIN)/pytest --numprocesses 3 --dist worksteal
-LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.12
+PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.12
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# $(call install,lock): uv takes 4 s where pip takes 20. Where there is no uv, or a package index
+# that only pip was told of, pip does it.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(1) \
+	|| $(BIN)/pip install --quiet --require-hashes --requirement $(1)
 
 # $(call need,test,packages,sentence): install what is missing where we may, else say what to do.
 need = { $(1); } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq \
@@ -58,8 +62,9 @@ postgres:
 		postgresql-common) or give a server of your own: DATABASE_URL=postgres://… make test)
 
 browser:
-	@$(call need,command -v chromium || command -v chromium-browser || command -v google-chrome \
-		,chromium fonts-liberation,Install Chromium or Chrome: the browser tests need it.)
+	@$(call need,command -v chromium-headless-shell || command -v chromium || command -v \
+		chromium-browser || command -v google-chrome,chromium-headless-shell fonts-liberation \
+		,Install Chromium or Chrome: the browser tests need it.)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -71,8 +76,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/djade $(TEMPLATES)
 
-lock:
-	@command -v $(UV) >/dev/null || { echo "Install uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+lock: .venv/made
 	$(LOCK) --upgrade requirements.in --output-file requirements.txt
 	$(LOCK) --upgrade requirements-dev.in --output-file requirements-dev.txt
 
@@ -87,12 +91,14 @@ clean:
 	done; \
 	echo "Pollstr needs Python 3.12 or newer, and none was found. Install one, or name" \
 		"it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1
+	@sed -n '/^uv==/,/# via/p' requirements-dev.txt >.venv/uv.txt
+	@$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.txt || true
 	@touch $@
 
 .venv/installed: requirements.txt .venv/made
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
+	$(call install,requirements.txt)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.txt
+	$(call install,requirements-dev.txt)
 	@touch $@
