@@ -23,9 +23,9 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture(autouse=True)
-def fresh_list(monkeypatch):
-    """Show no test the list of another's polls, nor of a moment ago."""
-    monkeypatch.setattr("polls.listing.KEPT", 0)
+def fresh_pages(monkeypatch):
+    """Show no test a page of another's polls, nor of a moment ago."""
+    monkeypatch.setattr("polls.kept.KEPT", 0)
 
 
 @pytest.fixture

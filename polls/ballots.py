@@ -65,6 +65,16 @@ CLOCK = {
 }
 
 
+# In SQL, which spares the most asked pages the time of putting it together.
+GLANCE = """
+    SELECT {seconds}, choice_id
+    FROM polls_ballot LEFT JOIN polls_vote ON ballot_id = polls_ballot.id
+    WHERE poll_id = %s AND mark = %s ORDER BY choice_id
+"""
+SECONDS = {
+    "postgresql": "extract(epoch FROM cast_at)::float",
+    "sqlite": "(julianday(cast_at) - 2440587.5) * 86400",
+}
 # Among how many of the newest polls a voter's own ballots are looked for.
 NEWEST_POLLS = 500
 
@@ -92,6 +102,17 @@ class BallotManager(models.Manager):
             return None
         rows[0].picked = [row.ticked for row in rows if row.ticked]
         return rows[0]
+
+    def glance(self, poll_id: int, number: str) -> tuple[float, list[int]]:
+        """Return when ``number`` last voted in a poll (seconds since 1970, 0 if never), and what.
+
+        That is the ids of the choices on its ballot.
+        """
+        with connection.cursor() as cursor:
+            sql = GLANCE.format(seconds=SECONDS[connection.vendor])
+            cursor.execute(sql, [poll_id, voter_mark(poll_id, number)])
+            rows = cursor.fetchall()
+        return (rows[0][0] if rows else 0), [choice for _, choice in rows if choice]
 
     @transaction.atomic
     def cast(self, poll, number: str, choices: list[int]) -> "Ballot":

@@ -1,17 +1,12 @@
 """The list of polls, which everybody can read and search."""
 
-import time
-
-from django.core.cache import cache
 from django.db.models import prefetch_related_objects
-from django.db.models.signals import post_delete, post_save
-from django.dispatch import receiver
 from django.http import Http404
-from django.template.loader import render_to_string
 from django.utils.functional import cached_property
 from django.views.generic import TemplateView
 
-from .models import Choice, Poll
+from .kept import KeptMixin
+from .models import Poll
 from .search import LONGEST_SEARCH, MOST_WORDS, words_in
 
 PER_PAGE = 20
@@ -21,12 +16,9 @@ LONGEST_NUMBER = 5
 # have fills a page from these, and the indexes would list all the rest.
 NEAR = 2 * PER_PAGE
 COMMON = NEAR // 6
-# For so many seconds the first page of each kind is shown again to whoever is not signed in. A poll
-# that is saved ends it, where the cache is shared or the process the same.
-KEPT = 0.25
 
 
-class PollListView(TemplateView):
+class PollListView(KeptMixin, TemplateView):
     """The polls of one kind; whoever picks a choice is led to its ballot."""
 
     template_name = "polls/list.html"
@@ -36,6 +28,12 @@ class PollListView(TemplateView):
         "upcoming": "newest_first",
         "closed": "latest_closed_first",
     }
+
+    kept_queries = {"show"}
+
+    def audience(self):
+        is_kind = self.request.GET.get("show", "open") == self.kind
+        return "strangers" if is_kind and not self.request.user.is_authenticated else None
 
     @property
     def kind(self):
@@ -60,36 +58,21 @@ class PollListView(TemplateView):
         return words_in(self.typed)
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(kind=self.kind, body=self.body(), **kwargs)
-
-    def body(self):
-        """Return what is the same for everybody, and so can be kept."""
-        is_kept = not self.request.user.is_authenticated and self.request.GET.keys() <= {"show"}
-        if not is_kept or self.request.GET.get("show", "open") != self.kind:
-            return self.render_body()
-        made_at, body = cache.get(f"list-{self.kind}", (0, ""))
-        if not 0 <= time.time() - made_at < KEPT:
-            made_at, body = time.time(), self.render_body()
-            cache.set(f"list-{self.kind}", (made_at, body), 60)
-        return body
-
-    def render_body(self):
-        rows = self.rows()
-        number = self.number
+        rows, number = self.rows(), self.number
         if number > 1 and not rows:
             raise Http404
-        context = {
-            "polls": rows[:PER_PAGE],
-            "kind": self.kind,
-            "kinds": self.kinds,
-            "typed": self.typed,
-            "words": self.words,
-            "most_words": MOST_WORDS if len(self.typed.split()) > MOST_WORDS else 0,
-            "number": number,
-            "newer": number - 1,
-            "older": number + 1 if len(rows) > PER_PAGE else 0,
-        }
-        return render_to_string("polls/list.html#body", context, self.request)
+        return super().get_context_data(
+            polls=rows[:PER_PAGE],
+            kind=self.kind,
+            kinds=self.kinds,
+            typed=self.typed,
+            words=self.words,
+            most_words=MOST_WORDS if len(self.typed.split()) > MOST_WORDS else 0,
+            number=number,
+            newer=number - 1,
+            older=number + 1 if len(rows) > PER_PAGE else 0,
+            **kwargs,
+        )
 
     def rows(self) -> list[Poll]:
         """Return the polls of the page, and one more where another page follows.
@@ -126,9 +109,3 @@ def rarer_first(near, words):
     common = [word for word, number in zip(words, holders, strict=True) if number > COMMON]
     rare = [word for word in words if word not in common]
     return (rare, common) if rare else (words, [])
-
-
-@receiver([post_save, post_delete], sender=Poll)
-@receiver([post_save, post_delete], sender=Choice)
-def forget_lists(sender, **kwargs):
-    cache.delete_many(f"list-{kind}" for kind in PollListView.kinds)

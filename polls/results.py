@@ -15,6 +15,7 @@ from two_factor.mixins import is_verified
 
 from . import watching
 from .ballots import voter_mark
+from .kept import KeptMixin
 from .models import Ballot
 from .tally import snapshot, tally, votes_by_hour
 from .views import PollMixin
@@ -53,6 +54,8 @@ class ResultsMixin(PollMixin):
         return getattr(self, "object", None) or super().get_object(queryset)
 
     def refuse(self):
+        if is_verified(self.request):
+            return None
         self.object = self.get_object()
         return None if watching.is_public(self.object) else super().refuse()
 
@@ -61,8 +64,19 @@ class ResultsMixin(PollMixin):
         return self.object.shows_results_to(user, is_verified(self.request), self.has_voted)
 
 
-class ResultsView(ResultsMixin, DetailView):
+class ResultsView(KeptMixin, ResultsMixin, DetailView):
     template_name = "polls/results.html"
+    kept_queries = {"link"}
+
+    def audience(self):
+        if not is_verified(self.request):
+            return "unverified"
+        _, picked = self.glance
+        return tuple(picked)
+
+    def not_before(self):
+        """Whoever has voted sees a count with that vote in it."""
+        return self.glance[0] if is_verified(self.request) else 0
 
     def get_context_data(self, **kwargs):
         poll, may_see = self.object, self.may_see()
@@ -117,6 +131,7 @@ class ExportView(ResultsMixin, View):
     """The results for machines; whoever may not see the page may not see these."""
 
     def get(self, request, *args, **kwargs):
+        self.object = self.get_object()
         if not self.may_see():
             raise PermissionDenied("The results of this poll are not shown to you now.")
         return self.export(self.object, tally(self.object))

@@ -35,10 +35,15 @@ class ShareView(BallotView):
 
     Caches on the way keep it for nobody (``no-store``, ``Vary: Cookie``): the form holds a token
     that belongs to the visitor's cookie, and the page tells who is signed in and what they voted.
-    In return it is cheap. A stranger gets that one cookie and no session, for two queries.
+    In return it is cheap. A stranger gets that one cookie and no session, and mostly a page that
+    this process made for another stranger a moment ago.
     """
 
     template_name = "polls/share.html"
+    kept_queries = set()
+
+    def audience(self):
+        return None if self.request.user.is_authenticated else "strangers"
 
     def refuse(self):
         return None

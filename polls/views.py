@@ -15,6 +15,7 @@ from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
 from . import watching
 from .ballots import AlreadyVoted, VotingClosed
 from .forms import BallotForm
+from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
 from .receipts import read_receipt, receipt_for
 
@@ -64,6 +65,12 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
             return None
         return Ballot.objects.of(self.object, str(self.request.user.two_factor.number))
 
+    @cached_property
+    def glance(self) -> tuple[float, list[int]]:
+        """When this voter last voted here, and what, by the id in the address alone."""
+        number = str(self.request.user.two_factor.number)
+        return Ballot.objects.glance(self.kwargs["pk"], number)
+
     @property
     def has_voted(self) -> bool:
         return self.own_ballot is not None
@@ -73,8 +80,14 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
         return self.own_ballot.picked if self.own_ballot else []
 
 
-class BallotView(PollMixin, DetailView):
+class BallotView(KeptMixin, PollMixin, DetailView):
     template_name = "polls/ballot.html"
+    kept_queries = {"link"}
+
+    def audience(self):
+        """The same picks make the same page."""
+        _, picked = self.glance
+        return tuple(picked)
 
     def get_context_data(self, **kwargs):
         own_choices = self.own_choices()

@@ -36,7 +36,8 @@ def browser_type_launch_args(browser_type_launch_args):
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.fail(
-            "The browser tests need Chromium: install it (on Debian: apt-get install chromium-headless-shell).",
+            "The browser tests need Chromium: install it"
+            " (on Debian: apt-get install chromium-headless-shell).",
             pytrace=False,
         )
     return browser_type_launch_args | {

@@ -1,0 +1,125 @@
+"""Pages that many open within the same second: rendered once, and filled in for each of them.
+
+What is each reader's own on such a page, the token of its forms and the name in its header, stands
+there as words that nobody can guess, and gives way to the reader's own. Whoever sees something else
+of their own gets a page made for them: authors and staff, and who is told something (messages).
+
+Each process keeps for itself, so a page of another process may be so much older: ``KEPT`` seconds.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+from django.http import HttpResponse
+from django.middleware.csrf import get_token
+from django.template.defaultfilters import truncatechars
+from django.utils.html import escape
+
+from .models import Choice, Poll
+
+KEPT = 1  # seconds
+# So many pages, of some ten thousand characters each, are a few megabytes.
+MOST = 500
+# As long as a name in the header may be, or it would be cut.
+TOKEN, NAME = secrets.token_hex(10), secrets.token_hex(10)
+ANYBODY = SimpleNamespace(is_authenticated=True, pk=0, get_username=lambda: NAME)
+
+
+@dataclass
+class Page:
+    html: str
+    poll: Poll | None
+    made_at: float
+    expires: float
+
+
+pages: dict[tuple, Page] = {}
+
+
+class KeptMixin:
+    """Keep the page for a moment, for everybody whose ``audience`` is the same."""
+
+    # The page of an address with anything else in its query is made for its reader.
+    kept_queries: set[str] = set()
+
+    def audience(self):
+        """Return what tells readers of different pages apart; None where each has their own."""
+        return None
+
+    def get(self, request, *args, **kwargs):
+        key = self.kept_under()
+        if key is None:
+            return super().get(request, *args, **kwargs)
+        page = pages.get(key)
+        if page is None or not self.is_good(page):
+            began = time.time()
+            response = super().get(request, *args, **kwargs)
+            if not self.is_for_all(getattr(self, "object", None)):
+                return response
+            page = self.keep(key, response, began)
+        self.object = page.poll
+        return HttpResponse(self.filled_in(page.html))
+
+    def kept_under(self):
+        request = self.request
+        # What is seen inside a transaction may never come true.
+        if not KEPT or connection.in_atomic_block or not request.GET.keys() <= self.kept_queries:
+            return None
+        audience = self.audience()
+        if audience is None or len(get_messages(request)):
+            return None
+        host = request.build_absolute_uri("/")
+        return host, request.get_full_path(), request.user.is_authenticated, audience
+
+    def is_good(self, page) -> bool:
+        now = time.time()
+        if not self.is_for_all(page.poll) or page.made_at > now or page.made_at < self.not_before():
+            return False
+        if now < page.expires:
+            return True
+        # Of many readers at once the first makes it anew, and the others get the last one.
+        page.expires = now + KEPT
+        return False
+
+    def not_before(self) -> float:
+        """Return the moment (seconds since 1970) before which no page for this reader was made."""
+        return 0
+
+    def is_for_all(self, poll) -> bool:
+        """Whether this reader is shown no more of ``poll`` than others, in its proper address."""
+        if poll is None:
+            return True
+        user = self.request.user
+        is_author = user.is_authenticated and user.pk == poll.author_id
+        # A listed poll needs no link in its address, and made-up ones would crowd pages out.
+        return not (is_author or user.is_staff or (poll.is_listed and self.request.GET))
+
+    def keep(self, key, response, began):
+        user = ANYBODY if self.request.user.is_authenticated else AnonymousUser()
+        response.context_data |= {"csrf_token": TOKEN, "user": user}
+        html = response.render().text
+        page = Page(html, getattr(self, "object", None), began, began + KEPT)
+        if len(pages) >= MOST:
+            pages.clear()
+        pages[key] = page
+        return page
+
+    def filled_in(self, html: str) -> str:
+        user = self.request.user
+        if user.is_authenticated:
+            html = html.replace(NAME, escape(truncatechars(user.get_username(), len(NAME))))
+        return html.replace(TOKEN, get_token(self.request)) if TOKEN in html else html
+
+
+@receiver([post_save, post_delete], sender=Poll)
+@receiver([post_save, post_delete], sender=Choice)
+def forget(**kwargs):
+    """Forget all pages, where this process changes a poll."""
+    pages.clear()
