@@ -57,9 +57,9 @@ def main():
 
 
 @contextmanager
-def both_sites(directory):
-    keys = {"SECRET_KEY": settings.SECRET_KEY, "VOTER_KEY": settings.VOTER_KEY}
-    own = keys | {"DATABASE_URL": os.environ["DATABASE_URL"], "WEB_CONCURRENCY": "2"}
+def both_sites(directory, **own):
+    own |= {"SECRET_KEY": settings.SECRET_KEY, "VOTER_KEY": settings.VOTER_KEY}
+    own |= {"DATABASE_URL": os.environ["DATABASE_URL"], "WEB_CONCURRENCY": "2"}
     env, cwd = deployed(directory, own)
     with (
         served("pollstr.wsgi", env, cwd, "/polls/") as (site, site_process),

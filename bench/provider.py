@@ -36,19 +36,19 @@ NOT_DEPLOYED = shutil.ignore_patterns(".*", "__pycache__", "db.sqlite3*", "stati
 def main(rounds=ROUNDS, seconds=SECONDS, **changed):
     with (
         tempfile.TemporaryDirectory() as directory,
-        hanging_vonage(directory) as vonage,
+        fake_vonage(directory) as vonage,
         site(Path(directory), vonage.host, changed) as (url, env, cwd),
     ):
+        vonage.handler = vonage.hang
         people = json.loads(manage(env, cwd, "shell", "--command", MAKE_PEOPLE))
         return measure(url, people, rounds, seconds)
 
 
 @contextmanager
-def hanging_vonage(directory):
+def fake_vonage(directory):
     from two_factor.tests.fake_vonage import FakeVonage, write_certificate
 
     vonage = FakeVonage(write_certificate(Path(directory) / "localhost.pem"))
-    vonage.handler = vonage.hang
     threading.Thread(target=vonage.serve_forever, daemon=True).start()
     yield vonage
     vonage.stop()

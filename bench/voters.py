@@ -1,0 +1,124 @@
+"""Measure the whole way of new voters, on the empty PostgreSQL of DATABASE_URL.
+
+From the list over an account and a code to the results, under gunicorn with two processes; Vonage
+answers at once. People take each step together, so that each step has its own figure: processor
+time of web and database.
+"""
+
+import re
+import sys
+import tempfile
+from functools import partial
+from html import unescape
+from pathlib import Path
+from uuid import uuid4
+
+import requests
+from django.db import connection
+
+from .pages import both_sites, cpu, make_polls, together
+from .provider import fake_vonage
+from .report import table
+
+PEOPLE, AT_ONCE = 48, 4
+GOAL = 120  # ms of a processor a voter
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+PASSWORD = "correct horse battery"
+# Nobody is to be told that there were too many from this address.
+LIMITS = dict.fromkeys(["VERIFY_SENDS_PER_IP", "VERIFY_SENDS_PER_PREFIX"], "1000")
+
+
+def main():
+    if connection.vendor != "postgresql" or connection.introspection.table_names():
+        sys.exit("bench.voters needs an empty PostgreSQL database in DATABASE_URL (make bench).")
+    with tempfile.TemporaryDirectory() as directory, fake_vonage(directory) as vonage:
+        vonage.handler = accept
+        own = LIMITS | {
+            "VONAGE_API_HOST": vonage.host,
+            "REQUESTS_CA_BUNDLE": str(Path(directory) / "localhost.pem"),
+        }
+        with both_sites(Path(directory), **own) as (site, _):
+            measure(site, make_polls()[0])
+            connection.close()
+
+
+def accept(request):
+    """Start every verification, and find every code right."""
+    if request.path == "/v2/verify":
+        return 202, {"request_id": str(uuid4())}
+    return 200, {"request_id": request.path.rpartition("/")[2], "status": "completed"}
+
+
+class Person:
+    """Somebody with a browser and a phone of their own."""
+
+    def __init__(self, site, n):
+        self.site, self.n = site, n
+        self.browser = requests.Session()
+
+    def open(self, path):
+        self.came(self.browser.get(self.site + path))
+
+    def send(self, path, **typed):
+        typed["csrfmiddlewaretoken"] = TOKEN.findall(self.page.text)[-1]
+        self.came(self.browser.post(self.site + path, typed))
+
+    def came(self, page):
+        assert page.status_code == 200, f"{page.url}: {page.status_code}"
+        self.page = page
+
+    def follow(self, link):
+        """Follow the last link that begins so."""
+        self.open(unescape(re.findall(f'href="({link}[^"]*)"', self.page.text)[-1]))
+
+
+def steps(poll, choice) -> dict:
+    """Return what each person does, by name; what follows a redirect belongs to it."""
+    next_url = f"{poll.url('ballot')}?choice={choice.pk}"
+    back = {"next": next_url}
+    return {
+        "reads the list": lambda person: person.open("/polls/"),
+        "picks an answer, is asked to sign in": lambda person: person.open(next_url),
+        "wants an account": lambda person: person.follow("/register/"),
+        "registers, is asked for the phone": lambda person: person.send(
+            "/register/",
+            username=f"person{person.n}",
+            password1=PASSWORD,
+            password2=PASSWORD,
+            **back,
+        ),
+        "types the number, is asked for the code": lambda person: person.send(
+            "/2fa/create/", number=f"(202) 556-{1000 + person.n}", **back
+        ),
+        "types the code, sees the ballot": lambda person: person.send(
+            "/2fa/confirm/", code="482913", **back
+        ),
+        "votes, sees the results": lambda person: person.send(poll.url("vote"), choice=choice.pk),
+    }
+
+
+def measure(site, poll):
+    choice = poll.choices.first()
+    rows, whole = [], 0
+    # The first few warm the processes up.
+    for start, number in [(0, AT_ONCE * 2), (AT_ONCE * 2, PEOPLE)]:
+        people = [Person(site, start + n) for n in range(number)]
+        rows, whole = [], 0
+        for name, step in steps(poll, choice).items():
+            before = cpu()
+            together([partial(walk, people[n::AT_ONCE], step) for n in range(AT_ONCE)])
+            taken = 1000 * (cpu() - before) / number
+            rows.append([name, f"{taken:.1f}"])
+            whole += taken
+    assert "Your vote is counted." in people[-1].page.text
+    rows.append([f"the whole way (goal: ≤ {GOAL})", f"{whole:.0f}"])
+    table("A new voter", ["step", "CPU ms"], rows)
+
+
+def walk(people, step):
+    for person in people:
+        step(person)
+
+
+if __name__ == "__main__":
+    main()
