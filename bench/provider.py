@@ -139,11 +139,11 @@ print(json.dumps(sessions))
 
 
 def wait_for(url):
-    for _ in range(200):
+    for _ in range(1000):
         try:
             return requests.get(url, timeout=10).raise_for_status()
         except requests.ConnectionError:
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise TimeoutError(url)
 
 
