@@ -7,6 +7,7 @@ of their own gets a page made for them: authors and staff, and who is told somet
 Each process keeps for itself, so a page of another process may be so much older: ``KEPT`` seconds.
 """
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ from django.dispatch import receiver
 from django.http import HttpResponse
 from django.middleware.csrf import get_token
 from django.template.defaultfilters import truncatechars
+from django.utils.cache import patch_vary_headers
 from django.utils.html import escape
+from django.utils.text import compress_string
 
 from .models import Choice, Poll
 
 KEPT = 1  # seconds
+ACCEPTS_GZIP = re.compile(r"\bgzip\b")
 # So many pages, of some ten thousand characters each, are a few megabytes.
 MOST = 500
 # As long as a name in the header may be, or it would be cut.
@@ -35,6 +39,9 @@ ANYBODY = SimpleNamespace(is_authenticated=True, pk=0, get_username=lambda: NAME
 @dataclass
 class Page:
     html: str
+    # Of a page with nobody's own on it: from the length of any other a token could be guessed
+    # (BREACH).
+    gzipped: bytes | None
     poll: Poll | None
     made_at: float
     expires: float
@@ -65,7 +72,7 @@ class KeptMixin:
                 return response
             page = self.keep(key, response, began)
         self.object = page.poll
-        return HttpResponse(self.filled_in(page.html))
+        return self.answer(page)
 
     def kept_under(self):
         request = self.request
@@ -105,11 +112,23 @@ class KeptMixin:
         user = ANYBODY if self.request.user.is_authenticated else AnonymousUser()
         response.context_data |= {"csrf_token": TOKEN, "user": user}
         html = response.render().text
-        page = Page(html, getattr(self, "object", None), began, began + KEPT)
+        is_nobodys = TOKEN not in html and NAME not in html
+        gzipped = compress_string(html.encode()) if is_nobodys else None
+        page = Page(html, gzipped, getattr(self, "object", None), began, began + KEPT)
         if len(pages) >= MOST:
             pages.clear()
         pages[key] = page
         return page
+
+    def answer(self, page):
+        if page.gzipped is None:
+            return HttpResponse(self.filled_in(page.html))
+        accepts = ACCEPTS_GZIP.search(self.request.headers.get("Accept-Encoding", ""))
+        response = HttpResponse(page.gzipped if accepts else page.html)
+        if accepts:
+            response["Content-Encoding"] = "gzip"
+        patch_vary_headers(response, ["Accept-Encoding"])
+        return response
 
     def filled_in(self, html: str) -> str:
         user = self.request.user

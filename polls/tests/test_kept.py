@@ -1,5 +1,6 @@
 """Pages that are kept for a moment: who is shown them, and that nobody is shown another's."""
 
+import gzip
 import re
 from datetime import timedelta
 
@@ -288,6 +289,25 @@ def test_hosts_have_pages_of_their_own(client, poll, settings):
     url = reverse("share", args=[poll.slug])
     client.get(url)
     assert "testserver" not in client.get(url, headers={"host": "polls.example.com"}).text
+
+
+def test_the_strangers_list_is_sent_compressed_to_those_who_take_it(client, poll):
+    for _ in range(2):
+        response = client.get(LIST, headers={"accept-encoding": "gzip, br"})
+        assert response["Content-Encoding"] == "gzip"
+        assert "Tea or coffee?" in gzip.decompress(response.content).decode()
+        assert "Accept-Encoding" in response["Vary"]
+        response = client.get(LIST)
+        assert "Content-Encoding" not in response
+        assert "Tea or coffee?" in response.text
+        assert "Accept-Encoding" in response["Vary"]
+
+
+def test_a_page_with_a_secret_is_not_compressed(client, ada, poll):
+    for browser, url in [(client, reverse("share", args=[poll.slug])), (ada, poll.url("results"))]:
+        for _ in range(2):
+            response = browser.get(url, headers={"accept-encoding": "gzip"})
+            assert "Content-Encoding" not in response
 
 
 def test_only_so_many_are_kept(client, monkeypatch):

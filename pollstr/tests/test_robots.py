@@ -13,7 +13,7 @@ def robots(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/polls/", "/polls/1/results/", "/p/abc/", "/p/abc/card.png"]
+    "path", ["/", "/polls/", "/polls/1/results/", "/p/abc/", "/p/abc/card.png", "/login/"]
 )
 def test_what_may_be_found(robots, path):
     assert robots.can_fetch("*", path)

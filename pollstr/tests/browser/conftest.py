@@ -4,7 +4,6 @@ Whatever the browser complains about fails the test: errors and warnings of its 
 of a script, requests to another host, and a page without its Content-Security-Policy.
 """
 
-import shutil
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,14 +13,8 @@ from playwright.sync_api import expect
 
 from polls.tests.factories import PollFactory
 
-# The best first: Chromium without a window of its own takes half as long over a page.
-BROWSERS = [
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-]
+from .chromium import browser_path
+
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 # The narrowest screen that WCAG 2.2 asks to fit on (1.4.10).
@@ -33,7 +26,7 @@ expect.set_options(timeout=TIMEOUT)
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = browser_path()
     if path is None:
         pytest.fail(
             "The browser tests need Chromium: install it"
