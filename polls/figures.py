@@ -23,7 +23,7 @@ def poll_ahead(request) -> Poll | None:
     match = resolve(unquote(urlsplit(next_url(request)).path))
     if match.view_name not in PAGES:
         return None
-    return Poll.objects.published().filter(**match.kwargs).first()
+    return Poll.objects.published().filter(**match.kwargs).only("pk").first()
 
 
 def note(request, kind):

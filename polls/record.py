@@ -1,8 +1,13 @@
 """What is kept of a poll beside its ballots: figures, the public history, the frozen count."""
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
+
+NOTE = """
+    INSERT INTO polls_figure AS noted (poll_id, kind, count) VALUES (%s, %s, 1)
+    ON CONFLICT (poll_id, kind) DO UPDATE SET count = noted.count + 1
+"""
 
 
 class Figure(models.Model):
@@ -29,8 +34,8 @@ class Figure(models.Model):
 
     @classmethod
     def note(cls, poll, kind):
-        cls.objects.get_or_create(poll=poll, kind=kind)
-        cls.objects.filter(poll=poll, kind=kind).update(count=models.F("count") + 1)
+        with connection.cursor() as cursor:
+            cursor.execute(NOTE, [poll.pk, kind])
 
 
 class Change(models.Model):

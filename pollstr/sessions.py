@@ -2,13 +2,19 @@
 
 from django.conf import settings
 from django.contrib.messages.storage import cookie, fallback, session
-from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends import base, db
+from django.utils.crypto import get_random_string
 
 
 class SessionStore(db.SessionStore):
     def _validate_session_key(self, key):
         # A cookie may hold anything, and PostgreSQL fails on a NUL.
         return super()._validate_session_key(key) and key.isascii() and key.isalnum()
+
+    def _get_new_session_key(self):
+        # Django looks whether there is one of that name. With 165 bits there is none, and if
+        # there were, the database would refuse the second, and Django would make another.
+        return get_random_string(32, base.VALID_KEY_CHARS)
 
 
 class MessageCookie(cookie.CookieStorage):

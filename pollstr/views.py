@@ -17,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 from django.views.generic import FormView, TemplateView
 
+from polls.kept import KeptMixin
 from polls.models import Ballot
 from two_factor.forms import WRONG_PASSWORD
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
@@ -81,7 +82,19 @@ class SignedOutMixin:
         return super().dispatch(request, *args, **kwargs)
 
 
-class LoginView(SignedOutMixin, LimitedFormMixin, views.LoginView):
+class EntryMixin(KeptMixin, SignedOutMixin):
+    """A form for strangers, that many come to from the same poll."""
+
+    kept_queries = {"next"}
+
+    def audience(self):
+        return "strangers"
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | next_context(self.request)
+
+
+class LoginView(EntryMixin, LimitedFormMixin, views.LoginView):
     """Sign in. Failures are counted after the password was looked at, so that the right one costs
     nothing; what is tried at the same moment can pass the limit by as many as run at once.
     """
@@ -104,18 +117,12 @@ class LoginView(SignedOutMixin, LimitedFormMixin, views.LoginView):
     def get_success_url(self):
         return next_url(self.request)
 
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(**kwargs) | next_context(self.request)
-
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class RegisterView(SignedOutMixin, FormView):
+class RegisterView(EntryMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/register.html"
     form_class = RegisterForm
-
-    def get_context_data(self, **kwargs):
-        return super().get_context_data(**next_context(self.request), **kwargs)
 
     def form_valid(self, form):
         user = form.save()

@@ -47,27 +47,42 @@ def masked(number) -> str:
     return f"•••• ••{str(number)[-2:]}"
 
 
-ADD_TO_LIMIT = """
-    INSERT INTO two_factor_limit AS used (key, count, ends_at) VALUES (%s, %s, %s)
+ADD_TO_LIMITS = """
+    INSERT INTO two_factor_limit AS used (key, count, ends_at) VALUES {rows}
     ON CONFLICT (key) DO UPDATE SET count = used.count + excluded.count
-    RETURNING count
+    RETURNING key, count
 """
 
 
 class LimitManager(models.Manager):
     def add(self, name: str, value, seconds: int, amount: int = 1) -> "Limit":
-        """Add ``amount`` to what ``value`` has used up in the current window of ``seconds``.
+        """Add ``amount`` to what ``value`` has used up in the current window of ``seconds``."""
+        return self.add_each([(name, value, seconds)], amount)[0]
+
+    def add_each(self, uses: list[tuple], amount: int = 1) -> "list[Limit]":
+        """Add ``amount`` to each of several limits, given as name, value and seconds.
 
         One statement counts and answers, so that of parallel requests each sees its own count.
         """
-        window = int(timezone.now().timestamp()) // seconds
-        key = salted_hmac("two_factor.Limit", f"{name}:{value}:{window}", algorithm="sha256")
-        ends_at = datetime.fromtimestamp((window + 1) * seconds, UTC)
-        adapted_ends_at = connection.ops.adapt_datetimefield_value(ends_at)
+        limits = [window_of(*use) for use in uses]
+        values = []
+        for limit in limits:
+            ends_at = connection.ops.adapt_datetimefield_value(limit.ends_at)
+            values += [limit.key, amount, ends_at]
+        rows = ", ".join(["(%s, %s, %s)"] * len(limits))
         with connection.cursor() as cursor:
-            cursor.execute(ADD_TO_LIMIT, [key.hexdigest(), amount, adapted_ends_at])
-            [count] = cursor.fetchone()
-        return Limit(key=key.hexdigest(), count=count, ends_at=ends_at)
+            cursor.execute(ADD_TO_LIMITS.format(rows=rows), values)
+            counts = dict(cursor.fetchall())
+        for limit in limits:
+            limit.count = counts[limit.key]
+        return limits
+
+
+def window_of(name: str, value, seconds: int) -> "Limit":
+    """Return the limit of the current window, its count unknown."""
+    window = int(timezone.now().timestamp()) // seconds
+    key = salted_hmac("two_factor.Limit", f"{name}:{value}:{window}", algorithm="sha256")
+    return Limit(key=key.hexdigest(), ends_at=datetime.fromtimestamp((window + 1) * seconds, UTC))
 
 
 class Limit(models.Model):
@@ -86,15 +101,15 @@ class Limit(models.Model):
         return f"{self.count} until {self.ends_at}"
 
 
-def send_limits(user_id: int, number: str, address: str) -> list[tuple]:
-    """Return name, value, most and seconds of each limit that one message counts against."""
+def send_limits(user_id: int, number: str, address: str) -> list[tuple[tuple, int]]:
+    """Return each limit that one message counts against (name, value, seconds), and its most."""
     return [
-        ("user", user_id, settings.VERIFY_SENDS_PER_USER, HOUR),
-        ("number", number, settings.VERIFY_SENDS_PER_NUMBER, HOUR),
-        ("address", address, settings.VERIFY_SENDS_PER_IP, HOUR),
+        (("user", user_id, HOUR), settings.VERIFY_SENDS_PER_USER),
+        (("number", number, HOUR), settings.VERIFY_SENDS_PER_NUMBER),
+        (("address", address, HOUR), settings.VERIFY_SENDS_PER_IP),
         # Fraud runs through neighbouring numbers: a range is all that share all but four digits.
-        ("prefix", number[:-4], settings.VERIFY_SENDS_PER_PREFIX, HOUR),
-        ("site", "", settings.VERIFY_SENDS_PER_DAY, DAY),
+        (("prefix", number[:-4], HOUR), settings.VERIFY_SENDS_PER_PREFIX),
+        (("site", "", DAY), settings.VERIFY_SENDS_PER_DAY),
     ]
 
 
@@ -166,9 +181,9 @@ class TwoFactor(models.Model):
         counts nowhere, so that the time it names to try again holds.
         """
         now = timezone.now()
-        for name, value, most, seconds in send_limits(self.user_id, number, address):
-            limit = Limit.objects.add(name, value, seconds)
-            if limit.count > most:
+        uses, most = zip(*send_limits(self.user_id, number, address), strict=True)
+        for limit, allowed in zip(Limit.objects.add_each(uses), most, strict=True):
+            if limit.count > allowed:
                 raise Limited("Too many codes were asked for.", limit.ends_at - now)
         self.begin_wait(now)
 
@@ -196,8 +211,7 @@ class TwoFactor(models.Model):
         if Limit.objects.add("refused", self.user_id, HOUR).count > FORGIVEN_SENDS:
             return
         # In the order of count_send, lest the two wait for each other.
-        for name, value, _, seconds in send_limits(self.user_id, number, address):
-            Limit.objects.add(name, value, seconds, -1)
+        Limit.objects.add_each([use for use, _ in send_limits(self.user_id, number, address)], -1)
         self.row().filter(sends__gt=0).update(sends=F("sends") - 1, next_send_at=None)
         self.refresh_from_db(fields=["sends", "next_send_at"])
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from conftest import verify
 from polls import kept
 from polls.models import Ballot, Poll
+from two_factor.mixins import with_next
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
 
 from .factories import PollFactory
@@ -68,14 +69,15 @@ def without_tokens(text):
     return TOKEN.sub("", text)
 
 
-@pytest.mark.parametrize("page", ["list", "share"])
+@pytest.mark.parametrize("page", ["list", "share", "login", "register"])
 def test_strangers_are_shown_the_same_page(client, poll, django_assert_num_queries, page):
-    url = LIST if page == "list" else reverse("share", args=[poll.slug])
+    urls = {"list": LIST, "share": reverse("share", args=[poll.slug])}
+    url = urls.get(page) or with_next(page, f"{poll.url('ballot')}?choice=7")
     first = client.get(url).text
     with django_assert_num_queries(0):
         second = Client().get(url).text
     assert without_tokens(second) == without_tokens(first)
-    assert "Tea or coffee?" in second
+    assert len(kept.pages) == 1
 
 
 @pytest.mark.parametrize("page", ["ballot", "results"])
@@ -120,6 +122,12 @@ def test_a_stranger_gets_a_cookie_for_the_token(poll):
     (token,) = TOKEN.findall(client.get(url).text)
     response = client.post(poll.url("vote"), {"csrfmiddlewaretoken": token})
     assert response["Location"].startswith("/login/")
+
+
+@pytest.mark.parametrize("name", ["login", "register"])
+def test_each_form_leads_on_to_its_own_page(client, poll, name):
+    for next_url in [poll.url("ballot"), LIST]:
+        assert f'name="next" value="{next_url}"' in client.get(with_next(name, next_url)).text
 
 
 def test_the_words_that_stand_for_them_are_on_no_page(client, ada, poll):

@@ -71,4 +71,4 @@ def test_the_next_poll_and_choice_find_ids_of_their_own():
     load()
     poll = Poll.objects.create(question="What next?")
     assert poll.choices.create(text="This").pk > 3
-    assert poll.pk == 4
+    assert poll.pk > 3
