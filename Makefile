@@ -24,7 +24,7 @@ help:
 	@echo "make run            serve http://127.0.0.1:$(PORT)/ (PORT=8001 changes it)"
 	@echo "make test           run all tests, in a real browser too"
 	@echo "make test-postgres  run all tests on a throw-away PostgreSQL"
-	@echo "make bench          measure pages, votes and lists on a throw-away PostgreSQL"
+	@echo "make bench          measure pages, voters and votes on a throw-away PostgreSQL"
 	@echo "make lint, format   find, or mend, faults of style"
 	@echo "make lock           pin the newest packages that requirements*.in allow"
 	@echo "make clean          delete what these commands made, db.sqlite3 excepted"
@@ -50,9 +50,9 @@ test-postgres: .venv/installed-dev browser postgres
 	pg_virtualenv -o fsync=off sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/$$PGDATABASE $(PYTEST)'
 
-# Some six minutes. BALLOTS=10000000 fills the largest poll further, and takes longer.
-bench: .venv/installed-dev postgres
-	for part in pages votes lists; do pg_virtualenv -o fsync=off sh -c \
+# Some ten minutes. BALLOTS=10000000 fills the largest poll further, and takes longer.
+bench: .venv/installed-dev postgres browser
+	for part in pages voters processes votes lists weight; do pg_virtualenv -o fsync=off sh -c \
 		"DATABASE_URL=postgres://\$$PGUSER:\$$PGPASSWORD@\$$PGHOST:\$$PGPORT/\$$PGDATABASE \
 		$(BIN)/python -W ignore -m bench.$$part" || exit 1; done
 

@@ -89,12 +89,19 @@ def stat(path: Path) -> tuple[float, int]:
 
 
 def cpu() -> float:
-    """Return the seconds that web and database processes have had, these of the bench aside."""
+    return sum(web_and_database())
+
+
+def web_and_database() -> tuple[float, float]:
+    """Return the seconds that the processes of each have had, these of the bench aside."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pid FROM pg_stat_activity WHERE pid != pg_backend_pid()")
         database = {pid for (pid,) in cursor}
     web = {pid for pid, parent in parents().items() if parent in masters}
-    return sum(stat(Path(f"/proc/{pid}/stat"))[0] for pid in web | database)
+    web_seconds, database_seconds = (
+        sum(stat(Path(f"/proc/{pid}/stat"))[0] for pid in pids) for pids in (web, database)
+    )
+    return web_seconds, database_seconds
 
 
 # Pages

@@ -125,6 +125,16 @@ def cost_of_results(client):
     table("Results page, the shared count warm", header, rows)
 
 
+def size_of_a_ballot():
+    """Print how many bytes a ballot takes, with its vote and both their indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_total_relation_size('polls_ballot') + pg_total_relation_size('polls_vote')"
+        )
+        [size] = cursor.fetchone()
+    print(f"A ballot with one vote takes {size / Ballot.objects.count():.0f} bytes.\n")
+
+
 def ms(seconds: float) -> str:
     return f"{1000 * seconds:.1f}"
 
@@ -194,6 +204,7 @@ def main():
     client = verified_voter()
     cost_of_a_vote(client)
     cost_of_results(client)
+    size_of_a_ballot()
     spread = [PollFactory().choices.first() for _ in range(SPREAD)]
     scripts = designs(spread)
     for fsync in ["off", "on"]:
