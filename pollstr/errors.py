@@ -3,13 +3,19 @@
 Unlike Django's own they never read the body of the request: it may be what failed.
 """
 
+import sys
+
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import HttpResponseServerError
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from two_factor.mixins import is_safe_next, next_url
+
+# Seconds after which to try again: a database that was restarted is back by then.
+BACK_SOON = 10
 
 
 def bad_request(request, exception):
@@ -28,7 +34,11 @@ def page_not_found(request, exception):
 
 
 def server_error(request):
-    return HttpResponseServerError(render_to_string("500.html"))
+    """Tell a fault of ours from a database that is away, which is worth another try."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        page = render_to_string("503.html")
+        return HttpResponse(page, status=503, headers={"Retry-After": BACK_SOON})
+    return HttpResponse(render_to_string("500.html"), status=500)
 
 
 def csrf_failure(request, reason=""):

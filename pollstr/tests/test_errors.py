@@ -1,5 +1,6 @@
 import pytest
 from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import InterfaceError, OperationalError
 from django.test import RequestFactory
 from django.urls import reverse
 
@@ -127,6 +128,19 @@ def test_a_fault_of_ours(client, signed_in):
     assert response.status_code == 500
     assert is_in_the_sites_look(response, "Something broke on our side")
     assert "secret trouble" not in response.text
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away(client, monkeypatch, error):
+    def fail(self):
+        raise error("connection to server at 10.0.0.7 failed")
+
+    monkeypatch.setattr(PollListView, "rows", fail)
+    client.raise_request_exception = False
+    response = client.get("/polls/")
+    assert (response.status_code, response["Retry-After"]) == (503, "10")
+    assert is_in_the_sites_look(response, "Please try again in a moment")
+    assert "10.0.0.7" not in response.text
 
 
 @pytest.mark.usefixtures("broken")
