@@ -1,7 +1,7 @@
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError, connection
 from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,6 +19,9 @@ from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
 from .receipts import read_receipt, receipt_for
 
+NOT_WRITTEN = (
+    "We could not write your vote down, so it is not counted. Please vote again in a few minutes."
+)
 ALREADY_VOTED = "You have voted. In this poll a vote cannot be changed, so the first one stays."
 
 
@@ -131,14 +134,22 @@ class VoteView(PollMixin, FormView):
             # The choice was deleted after the form had looked: look again.
             self.object = self.get_object()
             return self.form_invalid(self.get_form())
+        except OperationalError:
+            # Where the connection is lost nobody knows: the vote may have been the last it wrote.
+            if not connection.is_usable():
+                raise
+            return self.show_again(form, NOT_WRITTEN, status=503)
         watching.nudge(self.object.pk)
         self.thank(ballot)
         return redirect(self.object.url("results"))
 
     def refuse_vote(self, form, kind, sentence):
         Figure.note(self.object, kind)
+        return self.show_again(form, sentence, status=409)
+
+    def show_again(self, form, sentence, status):
         form.add_error("choice", sentence)
-        return self.render_to_response(self.get_context_data(form=form), status=409)
+        return self.render_to_response(self.get_context_data(form=form), status=status)
 
     def thank(self, ballot):
         counted = "Your vote is counted."

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -240,6 +241,36 @@ def test_a_choice_deleted_a_moment_ago_is_said(verified, poll, tea, monkeypatch)
     assert "That answer is not one of this poll" in response.text
     assert "<span>Tea</span>" not in response.text
     assert not Ballot.objects.exists()
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A database without room for another ballot."""
+
+    def fail(*args):
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Ballot.objects, "cast", fail)
+
+
+@pytest.mark.usefixtures("full")
+def test_a_vote_that_cannot_be_written_is_not_counted_with_its_choice_kept(verified, poll, tea):
+    response = vote(verified, poll, tea)
+    assert response.status_code == 503
+    assert "We could not write your vote down, so it is not counted." in response.text
+    assert checked(response, poll) == ["Tea"]
+
+
+@pytest.mark.usefixtures("full")
+def test_nobody_is_told_what_became_of_a_vote_when_the_database_is_lost(
+    verified, poll, tea, monkeypatch
+):
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+    verified.raise_request_exception = False
+    response = vote(verified, poll, tea)
+    assert response.status_code == 503
+    assert "it is not counted" not in response.text
+    assert "open the poll again to see whether your vote was counted" in response.text
 
 
 def test_a_late_change_leaves_the_earlier_vote_alone(verified, poll, tea, coffee):
