@@ -76,7 +76,12 @@ def nudge(pk: int):
     nudges = f"{name}-nudges-{int(time.time())}"
     # Kept longer than its second, lest it end between the two and then stay for ever.
     cache.add(nudges, 0, 10)
-    if cache.incr(nudges) <= NUDGES:
+    try:
+        has_turned = cache.incr(nudges) > NUDGES
+    except ValueError:
+        # The cache was emptied between the two, and the vote is counted already.
+        has_turned = False
+    if not has_turned:
         cache.delete(f"{name}-turn")
 
 

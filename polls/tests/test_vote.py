@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
@@ -271,6 +272,14 @@ def test_nobody_is_told_what_became_of_a_vote_when_the_database_is_lost(
     assert response.status_code == 503
     assert "it is not counted" not in response.text
     assert "open the poll again to see whether your vote was counted" in response.text
+
+
+def test_a_vote_is_thanked_for_though_the_cache_is_emptied_meanwhile(
+    verified, poll, tea, monkeypatch
+):
+    monkeypatch.setattr(cache, "add", lambda *args: cache.clear(), raising=False)
+    assert vote(verified, poll, tea).status_code == 302
+    assert votes(poll) == [1, 0]
 
 
 def test_a_late_change_leaves_the_earlier_vote_alone(verified, poll, tea, coffee):

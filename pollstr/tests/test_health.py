@@ -23,7 +23,7 @@ def broken_cache(settings):
         port = closed.getsockname()[1]
     settings.CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "pollstr.caches.RedisOrOwnCache",
             "LOCATION": f"redis://127.0.0.1:{port}/0",
             "OPTIONS": {"socket_connect_timeout": 2},
         }
