@@ -84,7 +84,8 @@ def recent(poll: Poll) -> dict:
     """
     key, lock = f"tally-{poll.pk}", f"tally-{poll.pk}-lock"
     shared = cache.get(key)
-    if shared and time.time() < shared["fresh_until"]:
+    # No longer than any count is shared, lest a clock that ran ahead keep this one for ever.
+    if shared and 0 < shared["fresh_until"] - time.time() <= LONGEST_SHARED:
         return shared["count"]
     if shared and not cache.add(lock, True, 30):
         return shared["count"]
@@ -92,7 +93,7 @@ def recent(poll: Poll) -> dict:
     counted = count(poll)
     cost = time.perf_counter() - began
     if counted["voters"] > FEW:
-        fresh_until = time.time() + cost / MOST_OF_A_PROCESSOR
+        fresh_until = time.time() + min(cost / MOST_OF_A_PROCESSOR, LONGEST_SHARED)
         cache.set(key, {"count": counted, "fresh_until": fresh_until}, LONGEST_SHARED)
     elif shared:
         cache.delete(key)

@@ -50,7 +50,7 @@ def opens(key: str, pk: int, rule: str) -> bool:
 
 
 def shared_copy(pk: int, link: str) -> dict:
-    """Return the results as of a moment ago: ``rule``, ``is_public``, ``body``, ``etag``.
+    """Return the results as of a moment ago: ``rule``, ``is_public``, ``body``, ``etag`` …
 
     Empty where they cannot be had without asking who it is, or by this ``link``. Of many readers at
     once one makes the copy, the others get the last one meanwhile.
@@ -60,7 +60,7 @@ def shared_copy(pk: int, link: str) -> dict:
         return {}
     name = f"watched-{pk}"
     copy = cache.get(name)
-    if copy is None or cache.add(f"{name}-turn", True, ANEW):
+    if is_too_old(copy) or cache.add(f"{name}-turn", True, ANEW):
         copy = make_copy(pk)
         if copy:
             cache.set(f"{name}-turn", True, ANEW)
@@ -68,6 +68,11 @@ def shared_copy(pk: int, link: str) -> dict:
         else:
             cache.delete(name)
     return copy if copy.get("link") in {"", link} else {}
+
+
+def is_too_old(copy: dict | None) -> bool:
+    # The process's own cache keeps for long what a clock that ran ahead put there.
+    return copy is None or abs(time.time() - copy["made_at"]) > OLDEST
 
 
 def nudge(pk: int):
@@ -102,6 +107,7 @@ def make_copy(pk: int) -> dict:
     body, etag = written(poll, tally(poll))
     return {
         "link": "" if poll.is_listed else poll.slug,
+        "made_at": time.time(),
         "rule": poll.results_for,
         "is_public": is_public(poll),
         "body": body,

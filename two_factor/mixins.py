@@ -73,9 +73,9 @@ def is_fresh(flag, max_age: int | None) -> bool:
     if max_age is not None:
         longest = min(max_age, longest)
     age, unused = time_since(flag["at"]), time_since(flag["seen"])
-    return age < timedelta(seconds=longest) and unused < timedelta(
-        seconds=settings.VERIFIED_IDLE_SECONDS
-    )
+    # Used far in the future was it by a clock that ran ahead; otherwise it would last for ever.
+    idle = timedelta(seconds=settings.VERIFIED_IDLE_SECONDS)
+    return age < timedelta(seconds=longest) and abs(unused) < idle
 
 
 def note_use(session):

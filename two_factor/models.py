@@ -21,6 +21,10 @@ CODE_LENGTH = 6
 CHANNEL_TIMEOUT = 180  # seconds
 
 
+# A lock or wait that ends later than this many times its length was begun by a clock that ran
+# ahead, and ends when that is set right; the clocks of two machines differ by far less.
+TOO_LONG = 2
+
 # So many sends an hour that the provider refuses do not count against the user's limits.
 FORGIVEN_SENDS = 5
 
@@ -144,7 +148,8 @@ class TwoFactor(models.Model):
     def seconds_to_next_send(self) -> int:
         if self.next_send_at is None:
             return 0
-        return max(0, math.ceil((self.next_send_at - timezone.now()).total_seconds()))
+        left = math.ceil((self.next_send_at - timezone.now()).total_seconds())
+        return left if 0 < left <= TOO_LONG * max(settings.VERIFY_RESEND_WAITS) else 0
 
     def row(self):
         return TwoFactor.objects.filter(pk=self.pk)
@@ -157,8 +162,10 @@ class TwoFactor(models.Model):
         """
         now = timezone.now()
         most = settings.VERIFY_MAX_FAILURES
-        lock_ends = now + timedelta(seconds=settings.VERIFY_LOCK_SECONDS)
-        self.row().filter(locked_until__lte=now).update(failures=0, locked_until=None)
+        lock = timedelta(seconds=settings.VERIFY_LOCK_SECONDS)
+        lock_ends = now + lock
+        has_ended = Q(locked_until__lte=now) | Q(locked_until__gt=now + TOO_LONG * lock)
+        self.row().filter(has_ended).update(failures=0, locked_until=None)
         counted = (
             self.row()
             .filter(locked_until=None)
@@ -190,7 +197,10 @@ class TwoFactor(models.Model):
     def begin_wait(self, now):
         """Begin the wait for the next message, or raise Limited while one lasts."""
         # After a quiet day the waits begin anew.
-        self.row().filter(next_send_at__lte=now - timedelta(seconds=DAY)).update(sends=0)
+        was_quiet = Q(next_send_at__lte=now - timedelta(seconds=DAY))
+        longest = timedelta(seconds=TOO_LONG * max(settings.VERIFY_RESEND_WAITS))
+        has_ended = was_quiet | Q(next_send_at__gt=now + longest)
+        self.row().filter(has_ended).update(sends=0, next_send_at=None)
         *waits, last_wait = [now + timedelta(seconds=s) for s in settings.VERIFY_RESEND_WAITS]
         steps = [When(sends=sends, then=wait) for sends, wait in enumerate(waits)]
         counted = (
@@ -283,7 +293,9 @@ class VerificationQuerySet(models.QuerySet):
         Of two clicks at once both get it, and to one of them it is new.
         """
         now = timezone.now()
-        self.filter(expires_at__lte=now).delete()
+        # From the future are those of a clock that ran ahead; nobody may be held up by them.
+        is_future = Q(started_at__gt=now + timedelta(minutes=1))
+        self.filter(Q(expires_at__lte=now) | is_future).delete()
         channel = Channel.first_for(number)
         fresh = {"channel": channel, "started_at": now, "expires_at": now + channel.life}
         # Given up before and now asked for again, it is not to be cancelled any more.

@@ -65,6 +65,14 @@ def test_after_its_time_a_dear_count_is_made_anew(poll, dear, monkeypatch):
     assert tally(poll)["voters"] == 1
 
 
+def test_a_dear_count_of_a_clock_that_ran_ahead_is_made_anew(poll, dear, monkeypatch):
+    key, ahead = f"tally-{poll.pk}", module.time.time() + 24 * 3600
+    tally(poll)
+    cache.set(key, cache.get(key) | {"fresh_until": ahead})
+    cast(poll)
+    assert tally(poll)["voters"] == 1
+
+
 def test_a_count_that_became_cheap_is_fresh_again(poll, dear, monkeypatch):
     tally(poll)
     expire(poll)

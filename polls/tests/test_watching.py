@@ -370,6 +370,15 @@ def test_where_votes_pour_in_the_copy_is_made_anew_so_often_only(client, time_ma
     assert ask(client, poll).json()["voters"] == watching.NUDGES + 5
 
 
+def test_a_copy_of_a_clock_that_ran_ahead_is_not_kept_when_that_is_set_right(client, later):
+    poll = PollFactory(results_for=Rule.EVERYONE)
+    later(3600)
+    ask(client, poll)
+    cast(poll)
+    later(-3600)
+    assert ask(client, poll).json()["voters"] == 1
+
+
 def test_a_poll_that_is_changed_is_seen_at_once(client):
     poll = PollFactory(results_for=Rule.EVERYONE)
     ask(client, poll)

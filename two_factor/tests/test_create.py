@@ -428,6 +428,16 @@ def test_a_code_that_could_not_be_cancelled_is_cancelled_by_the_next_start(
     assert [str(row.number) for row in Verification.objects.all()] == [OTHER_NUMBER]
 
 
+def test_a_lost_start_of_a_clock_that_ran_ahead_holds_nobody_up(signed_in, vonage, clock):
+    clock.shift(24 * 3600)
+    vonage.start(**LOST)
+    create(signed_in)
+    clock.shift(-24 * 3600)
+    vonage.start()
+    assert create(signed_in)["Location"] == CODE_PAGE
+    assert Verification.objects.get().request_id == UUID(REQUEST_ID)
+
+
 def test_a_lost_start_that_was_given_up_hides_no_other(awaiting_code, vonage, clock):
     vonage.cancel(404, json=PROBLEM)
     awaiting_code.post(reverse("two_factor:cancel"))

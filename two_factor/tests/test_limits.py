@@ -219,6 +219,15 @@ def test_simultaneous_sends_stay_within_a_limit(two_factor, no_waits, settings):
     assert {type(result) for result in results} == {type(None), Limited}
 
 
+def test_a_wait_of_a_clock_that_ran_ahead_ends_when_that_is_set_right(two_factor, clock):
+    clock.shift(24 * 3600)
+    send(two_factor)
+    clock.shift(-24 * 3600)
+    assert two_factor.seconds_to_next_send == 0
+    send(two_factor)
+    assert two_factor.seconds_to_next_send == 30
+
+
 # Guesses
 
 
@@ -233,6 +242,20 @@ def test_the_lock_ends(two_factor, clock):
     clock.shift(600)
     use_up(two_factor)
     assert refusal_of(two_factor.count_guess).retry_after == 600
+
+
+def test_a_lock_of_a_clock_that_ran_ahead_ends_when_that_is_set_right(two_factor, clock):
+    clock.shift(3600)
+    use_up(two_factor)
+    clock.shift(-3600)
+    use_up(two_factor)
+    assert refusal_of(two_factor.count_guess).retry_after == 600
+
+
+def test_a_lock_holds_where_another_machines_clock_is_a_little_behind(two_factor, clock):
+    use_up(two_factor)
+    clock.shift(-60)
+    assert refusal_of(two_factor.count_guess).retry_after == 660
 
 
 def test_guesses_during_the_lock_do_not_lengthen_it(two_factor, clock):

@@ -143,6 +143,16 @@ def test_it_ends_when_it_is_not_used(verified, clock, settings, ballot_url):
     assert asks_for_phone(verified, ballot_url)
 
 
+def test_it_ends_where_a_clock_that_ran_ahead_noted_its_use(verified, clock, ballot_url):
+    clock.shift(-3600)
+    assert asks_for_phone(verified, ballot_url)
+
+
+def test_it_lasts_where_another_machines_clock_is_a_little_ahead(verified, clock, ballot_url):
+    clock.shift(-60)
+    assert not asks_for_phone(verified, ballot_url)
+
+
 def test_it_ends_after_a_while_however_much_it_is_used(verified, clock, settings, ballot_url):
     settings.VERIFIED_SECONDS, settings.VERIFIED_IDLE_SECONDS = 1000, 600
     clock.shift(500)
