@@ -122,6 +122,7 @@ class VoteView(PollMixin, FormView):
 
     def form_valid(self, form):
         number = str(self.request.user.two_factor.number)
+        connected = connection.connection
         try:
             ballot = Ballot.objects.cast(self.object, number, form.cleaned_data["choice"])
         except AlreadyVoted:
@@ -135,8 +136,9 @@ class VoteView(PollMixin, FormView):
             self.object = self.get_object()
             return self.form_invalid(self.get_form())
         except OperationalError:
-            # Where the connection is lost nobody knows: the vote may have been the last it wrote.
-            if not connection.is_usable():
+            # After a lost connection, in whose place Django makes a new one, nobody knows whether
+            # the vote was the last that was written.
+            if connection.connection is not connected:
                 raise
             return self.show_again(form, NOT_WRITTEN, status=503)
         watching.nudge(self.object.pk)
