@@ -18,13 +18,14 @@ need = { $(1); } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq 
 	&& { $(1); } >/dev/null; } || { echo "$(3)" >&2; exit 1; }
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-postgres bench lint format lock clean browser postgres always
+.PHONY: help run test test-postgres bench chaos lint format lock clean browser postgres faults always
 
 help:
 	@echo "make run            serve http://127.0.0.1:$(PORT)/ (PORT=8001 changes it)"
 	@echo "make test           run all tests, in a real browser too"
 	@echo "make test-postgres  run all tests on a throw-away PostgreSQL"
 	@echo "make bench          measure pages, voters and votes on a throw-away PostgreSQL"
+	@echo "make chaos          break what the site stands on, and see that no vote is lost"
 	@echo "make lint, format   find, or mend, faults of style"
 	@echo "make lock           pin the newest packages that requirements*.in allow"
 	@echo "make clean          delete what these commands made, db.sqlite3 excepted"
@@ -55,6 +56,15 @@ bench: .venv/installed-dev postgres browser
 	for part in pages voters processes votes lists weight; do pg_virtualenv -o fsync=off sh -c \
 		"DATABASE_URL=postgres://\$$PGUSER:\$$PGPASSWORD@\$$PGHOST:\$$PGPORT/\$$PGDATABASE \
 		$(BIN)/python -W ignore -m bench.$$part" || exit 1; done
+
+# Some five minutes. One part alone: .venv/bin/pytest chaos/test_redis.py
+chaos: .venv/installed-dev postgres faults
+	$(BIN)/pytest --durations 5 chaos
+
+faults:
+	@$(call need,command -v redis-server && PATH=$$PATH:/usr/sbin command -v pgbouncer && command -v \
+		faketime,redis-server pgbouncer faketime,Install Redis and PgBouncer and faketime (Debian: \
+		redis-server and pgbouncer and faketime): make chaos needs them.)
 
 postgres:
 	@$(call need,command -v pg_virtualenv && ls /usr/lib/postgresql/*/bin/initdb,postgresql \

@@ -40,7 +40,7 @@ def main(rounds=ROUNDS, seconds=SECONDS, **changed):
         site(Path(directory), vonage.host, changed) as (url, env, cwd),
     ):
         vonage.handler = vonage.hang
-        people = json.loads(manage(env, cwd, "shell", "--command", MAKE_PEOPLE))
+        people = made(env, cwd, f"with_code({PEOPLE})")
         return measure(url, people, rounds, seconds)
 
 
@@ -86,12 +86,16 @@ def deployed(directory, changed):
     return env, cwd
 
 
-@contextmanager
-def served(application, env, cwd, page):
-    """Serve under gunicorn until ``page`` answers; yield the address and the process."""
+def spare_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as spare:
-        port = spare.getsockname()[1]
-    log = (cwd / f"{port}.log").open("w")
+        return spare.getsockname()[1]
+
+
+@contextmanager
+def served(application, env, cwd, page, port=None):
+    """Serve under gunicorn until ``page`` answers; yield the address and the process."""
+    port = port or spare_port()
+    log = (cwd / f"{port}.log").open("a")
     command = ["gunicorn", application]
     env = env | {"PORT": str(port)}
     web = subprocess.Popen(command, env=env, cwd=cwd, stdout=log, stderr=log)
@@ -111,31 +115,10 @@ def manage(env, cwd, *arguments) -> str:
     return done.stdout.splitlines()[-1] if done.stdout else ""
 
 
-MAKE_PEOPLE = f"""
-import json, uuid
-from datetime import timedelta
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.test import Client
-from django.utils import timezone
-from two_factor.models import Verification
-from two_factor.steps import VERIFICATION
-sessions = []
-for n in range({PEOPLE}):
-    user = get_user_model().objects.create_user(f"person{{n}}")
-    verification = Verification.objects.create(
-        user=user, number=f"+1202555{{2000 + n}}", channel="sms", request_id=uuid.uuid4(),
-        expires_at=timezone.now() + timedelta(hours=1),
-    )
-    browser = Client()
-    browser.force_login(user)
-    session = browser.session
-    session[VERIFICATION] = str(verification.pk)
-    session.save()
-    sessions.append(session.session_key)
-print(json.dumps(sessions))
-"""
+def made(env, cwd, people: str) -> list:
+    """Make people in the site's database, such as ``voters(3)`` of bench.people."""
+    code = f"import json; from bench.people import *; print(json.dumps({people}))"
+    return json.loads(manage(env, cwd, "shell", "--verbosity=0", "--command", code))
 
 
 def wait_for(url):
