@@ -62,9 +62,9 @@ chaos: .venv/installed-dev postgres faults
 	$(BIN)/pytest --durations 5 chaos
 
 faults:
-	@$(call need,command -v redis-server && PATH=$$PATH:/usr/sbin command -v pgbouncer && command -v \
-		faketime,redis-server pgbouncer faketime,Install Redis and PgBouncer and faketime (Debian: \
-		redis-server and pgbouncer and faketime): make chaos needs them.)
+	@$(call need,command -v redis-server && PATH=$$PATH:/usr/sbin command -v \
+		pgbouncer,redis-server pgbouncer,Install Redis and PgBouncer (Debian: redis-server and \
+		pgbouncer): make chaos breaks them.)
 
 postgres:
 	@$(call need,command -v pg_virtualenv && ls /usr/lib/postgresql/*/bin/initdb,postgresql \

@@ -1,4 +1,4 @@
-"""People for a deployed site, made inside it (see provider.made); each function returns sessions."""
+"""People for a deployed site, made inside it (see provider.made)."""
 
 import uuid
 from datetime import timedelta
@@ -19,7 +19,7 @@ def signed_in(name: str):
 
 
 def with_code(many: int) -> list[str]:
-    """So many who have been sent a code."""
+    """Return the sessions of so many who have been sent a code."""
     sessions = []
     for n in range(many):
         browser, user = signed_in(f"person{n}")
@@ -38,7 +38,7 @@ def with_code(many: int) -> list[str]:
 
 
 def voters(many: int) -> list[tuple[str, str]]:
-    """So many who have proven a phone: each session with its number."""
+    """Return session and number of so many who have proven a phone."""
     people = []
     for n in range(many):
         (browser, user), number = signed_in(f"voter{n}"), f"+1202556{n:04}"

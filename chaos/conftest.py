@@ -1,8 +1,9 @@
-"""The site as it is deployed, with real servers behind it; only Vonage is played (fake_vonage.py)."""
+"""The site as it is deployed, with real servers; only Vonage is played (fake_vonage.py)."""
 
 import contextlib
 import itertools
 import shutil
+import sqlite3
 import tempfile
 import threading
 from pathlib import Path
@@ -17,7 +18,7 @@ from two_factor.tests.fake_vonage import FakeVonage, write_certificate
 from .servers import PostgreSQL, Redis
 from .voters import Crowd
 
-PEOPLE = 250
+VOTERS, WITH_CODE = 250, 12
 CHOICES = {1: [1, 2, 3, 4], 2: [5, 6, 7, 8], 3: [9, 10, 11, 12, 13]}  # of the demo polls
 VOTER_KEY = COMPLETE["VOTER_KEY"]
 names = itertools.count(1)
@@ -27,23 +28,27 @@ seen = []
 class Site:
     """A copy of the site with a database, which any number of web processes can serve."""
 
-    def __init__(self, env, cwd, people):
+    def __init__(self, env, cwd, people, sessions_with_code):
         self.env, self.cwd, self.people = env, cwd, people
+        self.sessions_with_code = sessions_with_code
         self.port = spare_port()
 
     @contextlib.contextmanager
-    def served(self, port=None, **changed):
+    def served(self, port=None, application="pollstr.wsgi", **changed):
         """Serve; yield the address and the process of gunicorn."""
-        with served("pollstr.wsgi", self.env | changed, self.cwd, "/healthz", port) as web:
+        with served(application, self.env | changed, self.cwd, "/healthz", port) as web:
             yield web
 
     def manage(self, *arguments) -> str:
         return manage(self.env, self.cwd, *arguments)
 
     def connect(self):
-        return psycopg.connect(self.env["DATABASE_URL"].partition("?")[0], autocommit=True)
+        url = self.env["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            return sqlite3.connect(url.removeprefix("sqlite:///"))
+        return psycopg.connect(url.partition("?")[0], autocommit=True)
 
-    def crowd(self, *sites, size=16, choices=CHOICES):
+    def crowd(self, *sites, size=12, choices=CHOICES):
         return Crowd(self.people[:size], choices, *sites)
 
     def check(self, crowd):
@@ -81,10 +86,11 @@ def postgres(own_directory):
 
 @pytest.fixture(scope="session")
 def deployment(own_directory, postgres):
-    """The site deployed once; its database, with people who proved a phone, is a template."""
+    """The site deployed once; its database, with people in it, is a template for each test's."""
     url = postgres.create("template")
     env, cwd = deployed(own_directory, {"DATABASE_URL": url, "WEB_CONCURRENCY": "2"})
-    return env, cwd, made(env, cwd, f"voters({PEOPLE})")
+    people = made(env, cwd, f"[voters({VOTERS}), with_code({WITH_CODE})]")
+    return env, cwd, people
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +124,30 @@ def site(deployment, postgres, env_of_vonage):
     """The site on a PostgreSQL database of its own."""
     env, cwd, people = deployment
     url = postgres.create(f"site{next(names)}", "template")
-    return Site(env | env_of_vonage | {"DATABASE_URL": url}, cwd, people)
+    return Site(env | env_of_vonage | {"DATABASE_URL": url}, cwd, *people)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(own_directory, deployment):
+    env, cwd, _ = deployment
+    path = own_directory / "template.sqlite3"
+    env = env | {"DATABASE_URL": f"sqlite:///{path}"}
+    for command in [["migrate", "--verbosity=0"], ["loaddata", "demo"]]:
+        manage(env, cwd, *command)
+    return path, made(env, cwd, "voters(12)")
+
+
+@pytest.fixture
+def sqlite_site(deployment, sqlite_template, env_of_vonage):
+    """The site on an SQLite file of its own in the directory that is given."""
+    env, cwd, _ = deployment
+    template, people = sqlite_template
+
+    def make(directory):
+        path = shutil.copy(template, directory / "db.sqlite3")
+        return Site(env | env_of_vonage | {"DATABASE_URL": f"sqlite:///{path}"}, cwd, people, [])
+
+    return make
 
 
 @pytest.fixture

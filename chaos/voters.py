@@ -99,7 +99,7 @@ class Crowd:
         while not self.over.is_set():
             self.vote_once(voter)
             # A second try at once would only tell the same.
-            self.over.wait(random.uniform(0.02, 0.1))
+            self.over.wait(random.uniform(0.05, 0.2))
         for connection in voter.connections.values():
             connection.close()
 
