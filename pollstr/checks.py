@@ -2,7 +2,8 @@
 
 import phonenumbers
 from django.conf import settings
-from django.core.checks import Error, Tags, Warning, register
+from django.core.checks import Error, Tags, Warning, register, run_checks
+from django.core.exceptions import ImproperlyConfigured
 
 from two_factor.client import has_credentials
 
@@ -28,6 +29,13 @@ LEAST = {
     "VERIFIED_IDLE_SECONDS": 1,
     "TRUSTED_PROXIES": 0,
 }
+
+
+def refuse_errors():
+    """Stop the start of a server, which unlike Django's commands asks for no checks itself."""
+    found = run_checks(tags=[Tags.security])
+    if errors := [error.msg for error in found if error.is_serious() and not error.is_silenced()]:
+        raise ImproperlyConfigured(" ".join(errors))
 
 
 def unset(*names: str) -> list[str]:

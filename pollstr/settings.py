@@ -4,14 +4,15 @@ import os
 import sys
 from pathlib import Path
 
-import environ
 from bootstrap_wrapper import get_bootstrap_dir
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
+from .environment import Env
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+env = Env()
 env.read_env(BASE_DIR / ".env")
 # An empty variable counts as unset. A value that begins with $ is itself: django-environ would
 # read the variable of that name instead.
@@ -93,11 +94,7 @@ TEMPLATES = [
 # --- Data -------------------------------------------------------------------------------------
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {
-    "default": env.db_url_config(
-        env.str("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}"),
-    )
-}
+DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers queue up instead of failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {
@@ -113,7 +110,7 @@ else:
     # Seconds; without it a request waits for minutes on a host that is gone.
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = env.redis_url("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if REDIS_URL:
     CACHES["default"] = {
@@ -150,7 +147,7 @@ EMAIL_URL = env.str("EMAIL_URL", "")
 SILENCED_SYSTEM_CHECKS = ["mail.E001"]
 SENDS_MAIL = DEBUG or bool(EMAIL_URL)
 if EMAIL_URL:
-    mail = env.email_url_config(EMAIL_URL)
+    mail = env.smtp_url("EMAIL_URL")
     MAILERS = {
         "default": {
             "BACKEND": mail["EMAIL_BACKEND"],
@@ -194,7 +191,7 @@ VERIFY_ALLOW_VOIP = env.bool("VERIFY_ALLOW_VOIP", True)
 # Ten tries in a row are few against a million codes and many for a person (NIST 800-63B-4 §3.2.2).
 VERIFY_MAX_FAILURES = env.int("VERIFY_MAX_FAILURES", 10)
 VERIFY_LOCK_SECONDS = env.int("VERIFY_LOCK_SECONDS", 600)
-VERIFY_RESEND_WAITS = env.list("VERIFY_RESEND_WAITS", int, default=[]) or [30, 60, 180, 300, 600]
+VERIFY_RESEND_WAITS = env.ints("VERIFY_RESEND_WAITS", [30, 60, 180, 300, 600])
 VERIFY_SENDS_PER_USER = env.int("VERIFY_SENDS_PER_USER", 5)
 VERIFY_SENDS_PER_NUMBER = env.int("VERIFY_SENDS_PER_NUMBER", 5)
 VERIFY_SENDS_PER_IP = env.int("VERIFY_SENDS_PER_IP", 20)

@@ -5,9 +5,12 @@ import re
 
 from django.core.wsgi import get_wsgi_application
 
+from .checks import refuse_errors
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pollstr.settings")
 
 django_application = get_wsgi_application()
+refuse_errors()
 
 
 def application(environ, start_response):
