@@ -14,6 +14,8 @@ from django.template.loader import render_to_string
 
 from two_factor.mixins import is_safe_next, next_url
 
+from .migrated import is_of_missing_migration
+
 # Seconds after which to try again: a database that was restarted is back by then.
 BACK_SOON = 10
 
@@ -34,8 +36,9 @@ def page_not_found(request, exception):
 
 
 def server_error(request):
-    """Tell a fault of ours from a database that is away, which is worth another try."""
-    if isinstance(sys.exception(), OperationalError | InterfaceError):
+    """Tell a fault of ours from a database that cannot serve yet, which is worth another try."""
+    error = sys.exception()
+    if is_of_missing_migration(error) or isinstance(error, OperationalError | InterfaceError):
         page = render_to_string("503.html")
         return HttpResponse(page, status=503, headers={"Retry-After": BACK_SOON})
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -25,6 +25,7 @@ from two_factor.models import Limit, Limited, TwoFactor
 from two_factor.steps import StepMixin, client_address, in_words
 
 from .forms import AccountDeleteForm, RegisterForm
+from .migrated import NotMigrated, demand_migrations
 
 # Failed sign-ins within so many seconds: with one name from one address, with one name from
 # anywhere, and from one address. Enough for a school behind one address, few for a guesser.
@@ -34,6 +35,8 @@ MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
 MOST_WRONG_PASSWORDS = 10
 # Reset links an hour to one mail address.
 MOST_RESETS, RESET_WINDOW = 5, 60 * 60
+
+NOT_MIGRATED = "failing: the database is not migrated. Run python manage.py migrate."
 
 
 def as_looked_up(typed: str, longest: int) -> str:
@@ -256,11 +259,15 @@ def healthz(request):
 
 @require_safe
 def readyz(request):
-    """Answer 200 when database and cache do, else 503 and which does not."""
+    """Answer 200 when database and cache can serve, else 503 and which cannot."""
     works = {"database": database_works(), "cache": cache_works()}
     failing = [name for name in works if not works[name]]
     if failing:
         return HttpResponse(f"failing: {', '.join(failing)}", "text/plain", 503)
+    try:
+        demand_migrations()
+    except NotMigrated:
+        return HttpResponse(NOT_MIGRATED, "text/plain", 503)
     return HttpResponse("ok", content_type="text/plain")
 
 
