@@ -6,6 +6,7 @@ import hmac
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from .record import Change
@@ -90,6 +91,19 @@ class BallotManager(models.Manager):
         newest = Poll.objects.published().newest_first().values_list("pk", flat=True)[:NEWEST_POLLS]
         marks = [voter_mark(pk, number) for pk in newest]
         return self.filter(mark__in=marks).select_related("poll").order_by("-cast_at")
+
+    def by_hour(self, since):
+        """Return the hours in which ballots were cast, with how many, and how many of them anew."""
+        return (
+            self.filter(cast_at__gte=since)
+            .annotate(hour=TruncHour("cast_at"))
+            .values("hour")
+            .order_by("hour")
+            .annotate(
+                votes=models.Count("pk"),
+                changed=models.Count("pk", filter=models.Q(revision__gt=1)),
+            )
+        )
 
     def of(self, poll, number: str):
         """Return the ballot that ``number`` (E.164) has cast in one poll, or None.

@@ -2,8 +2,13 @@ from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.views.decorators.http import require_safe
 
 from two_factor.mixins import is_verified, redirect_to_two_factor
+
+from .today import today
 
 
 class AdminSite(admin.AdminSite):
@@ -14,6 +19,15 @@ class AdminSite(admin.AdminSite):
 
     def has_permission(self, request):
         return super().has_permission(request) and is_verified(request)
+
+    def get_urls(self):
+        own = [path("today/", require_safe(self.admin_view(self.today)), name="today")]
+        # Before Django's own, the last of which matches all.
+        return own + super().get_urls()
+
+    def today(self, request):
+        context = self.each_context(request) | today() | {"title": "The last 24 hours"}
+        return TemplateResponse(request, "admin/today.html", context)
 
     def login(self, request, extra_context=None):
         next_url = request.GET.get("next", "/admin/")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import phonenumbers
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Avg, Count, Max, Q
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -54,6 +54,51 @@ class EventQuerySet(models.QuerySet):
             .order_by("-hour", "region")
         )
 
+    def by_hour(self, since):
+        """Return what happened in each hour, the provider's time in milliseconds among it."""
+        kind = Event.Kind
+        return (
+            self.filter(at__gte=since)
+            .annotate(hour=TruncHour("at"))
+            .values("hour")
+            .order_by("hour")
+            .annotate(
+                sent=Count("pk", filter=Q(kind__in=Event.SENDS)),
+                proven=Count("pk", filter=Q(kind=kind.VERIFIED)),
+                wrong=Count("pk", filter=Q(kind=kind.FAILED)),
+                locked=Count("pk", filter=Q(kind=kind.LOCKED)),
+                calls=Count("provider_ms"),
+                trouble=Count("pk", filter=Q(kind=kind.TROUBLE)),
+                mean_ms=Avg("provider_ms"),
+                longest_ms=Max("provider_ms"),
+            )
+        )
+
+    def by_country(self, since):
+        """Return the countries that most messages went to, by SMS and by call."""
+        return (
+            self.filter(at__gte=since, kind__in=Event.SENDS)
+            .values("region")
+            .annotate(
+                sms=Count("pk", filter=~Q(channel="voice")),
+                voice=Count("pk", filter=Q(channel="voice")),
+                sent=Count("pk"),
+            )
+            .order_by("-sent", "region")
+        )
+
+    def troubles(self, since):
+        """Return what the provider's trouble was, and how often: a refusal's HTTP status, or none.
+
+        ``was_asked`` tells no answer from a call that was not made, for too many were under way.
+        """
+        return (
+            self.filter(at__gte=since, kind=Event.Kind.TROUBLE)
+            .values("provider_status", was_asked=Q(provider_ms__isnull=False))
+            .annotate(times=Count("pk"))
+            .order_by("-times", "provider_status")
+        )
+
     def is_braked(self, number) -> bool:
         """Whether codes to the range of ``number`` are asked for but hardly ever used."""
         now = timezone.now()
@@ -89,6 +134,8 @@ class Event(models.Model):
         RECOVERED = "recovered", "recovery code used"
 
     STARTS = (Kind.STARTED, Kind.RESENT)
+    # What costs money.
+    SENDS = (*STARTS, Kind.CALLED)
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     kind = models.CharField(max_length=20, choices=Kind)
@@ -99,6 +146,10 @@ class Event(models.Model):
     range_key = models.CharField(max_length=64, blank=True)
     address = models.CharField(max_length=45, blank=True)
     seconds = models.PositiveIntegerField("seconds since the code was sent", null=True)
+    # Null where Vonage was not asked.
+    provider_ms = models.PositiveIntegerField("milliseconds that Vonage took", null=True)
+    # Null where Vonage did what was asked, or gave no answer.
+    provider_status = models.PositiveSmallIntegerField("HTTP status of a refusal", null=True)
 
     objects = EventQuerySet.as_manager()
 
@@ -131,12 +182,12 @@ def brake(number):
     raise Limited("Codes to numbers like this one are paused: hardly any were used.", WATCHED)
 
 
-def record(kind, user, *, verification=None, number=None, address="") -> Event:
+def record(kind, user, *, verification=None, number=None, **facts) -> Event:
     """Append an event; of the number it keeps a mask, the country, and a hash of its range."""
     from .models import masked
 
     number = number or (verification.number if verification else None)
-    event = Event(kind=kind, user=user, address=address)
+    event = Event(kind=kind, user=user, **facts)
     if number:
         event.number = masked(number)
         event.region = phonenumbers.region_code_for_number(number) or ""

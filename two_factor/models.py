@@ -1,6 +1,8 @@
 import math
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 
 import phonenumbers
 from django.conf import settings
@@ -52,7 +54,7 @@ def masked(number) -> str:
 
 
 ADD_TO_LIMITS = """
-    INSERT INTO two_factor_limit AS used (key, count, ends_at) VALUES {rows}
+    INSERT INTO two_factor_limit AS used (key, name, count, ends_at) VALUES {rows}
     ON CONFLICT (key) DO UPDATE SET count = used.count + excluded.count
     RETURNING key, count
 """
@@ -68,12 +70,12 @@ class LimitManager(models.Manager):
 
         One statement counts and answers, so that of parallel requests each sees its own count.
         """
-        limits = [window_of(*use) for use in uses]
+        limits = [self.unused(*use) for use in uses]
         values = []
         for limit in limits:
             ends_at = connection.ops.adapt_datetimefield_value(limit.ends_at)
-            values += [limit.key, amount, ends_at]
-        rows = ", ".join(["(%s, %s, %s)"] * len(limits))
+            values += [limit.key, limit.name, amount, ends_at]
+        rows = ", ".join(["(%s, %s, %s, %s)"] * len(limits))
         with connection.cursor() as cursor:
             cursor.execute(ADD_TO_LIMITS.format(rows=rows), values)
             counts = dict(cursor.fetchall())
@@ -81,12 +83,23 @@ class LimitManager(models.Manager):
             limit.count = counts[limit.key]
         return limits
 
+    def unused(self, name: str, value, seconds: int) -> "Limit":
+        """Return the limit that is in force now, as if nothing had been counted."""
+        window = int(timezone.now().timestamp()) // seconds
+        key = salted_hmac("two_factor.Limit", f"{name}:{value}:{window}", algorithm="sha256")
+        ends_at = datetime.fromtimestamp((window + 1) * seconds, UTC)
+        return Limit(key=key.hexdigest(), name=name, count=0, ends_at=ends_at)
 
-def window_of(name: str, value, seconds: int) -> "Limit":
-    """Return the limit of the current window, its count unknown."""
-    window = int(timezone.now().timestamp()) // seconds
-    key = salted_hmac("two_factor.Limit", f"{name}:{value}:{window}", algorithm="sha256")
-    return Limit(key=key.hexdigest(), ends_at=datetime.fromtimestamp((window + 1) * seconds, UTC))
+    def sends_today(self) -> "Limit":
+        """Return how many codes the whole site has sent today, without counting one more."""
+        today = self.unused("site", "", DAY)
+        return self.filter(pk=today.pk).first() or today
+
+    def reached(self, most: dict[str, int], since):
+        """Return how often each limit of so many was used up in windows that ended ``since``."""
+        full = [Q(name=name, count__gte=count) for name, count in most.items()]
+        ended = self.filter(reduce(or_, full), ends_at__gt=since)
+        return ended.values("name").annotate(times=models.Count("pk")).order_by("-times", "name")
 
 
 class Limit(models.Model):
@@ -96,6 +109,8 @@ class Limit(models.Model):
     """
 
     key = models.CharField(max_length=64, primary_key=True)
+    # Of which limit it is one; empty where an earlier version counted.
+    name = models.CharField(max_length=40, db_default="")
     count = models.IntegerField()
     ends_at = models.DateTimeField(db_index=True)
 

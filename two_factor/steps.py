@@ -3,6 +3,8 @@
 import ipaddress
 import math
 import re
+from contextlib import contextmanager
+from time import perf_counter
 
 from django.conf import settings
 from django.contrib import messages
@@ -59,6 +61,11 @@ def in_words(seconds: int) -> str:
     return f"{math.ceil(seconds / 3600)} hours"
 
 
+def called_since(began: float, status: int | None = None) -> dict:
+    took = round(1000 * (perf_counter() - began))
+    return {"provider_ms": took, "provider_status": status}
+
+
 class StepMixin(SignedInMixin):
     """What all steps share: the user's second factor, and where to go in the end."""
 
@@ -76,9 +83,27 @@ class StepMixin(SignedInMixin):
     def get_context_data(self, **kwargs):
         return super().get_context_data(next=self.next_url, **kwargs)
 
+    # What the next event tells of the call to Vonage that led to it.
+    last_call = {}
+
+    @contextmanager
+    def calling_vonage(self, call):
+        """Yield the SDK's ``Verify`` and time the call. Raises ProviderError."""
+        began, self.last_call = perf_counter(), {}
+        try:
+            with client.calling_vonage(call) as verify:
+                yield verify
+        except client.ProviderBusy:
+            raise
+        except client.ProviderError as error:
+            self.last_call = called_since(began, error.status)
+            raise
+        self.last_call = called_since(began)
+
     def record(self, kind, verification=None, number=None):
-        address = client_address(self.request)
-        record(kind, self.request.user, verification=verification, number=number, address=address)
+        facts = {"address": client_address(self.request)} | self.last_call
+        self.last_call = {}
+        record(kind, self.request.user, verification=verification, number=number, **facts)
 
     def note_wrong_guess(self, verification=None):
         """Append a wrong guess to the history, and tell of the lock where it was the last."""

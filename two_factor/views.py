@@ -76,7 +76,7 @@ class StartMixin:
 
         to = str(verification.number).removeprefix("+")
         sms, voice = SmsChannel(to=to), VoiceChannel(to=to)
-        with calling_vonage("start") as verify:
+        with self.calling_vonage("start") as verify:
             answer = verify.start_verification(
                 VerifyRequest(
                     brand=settings.VERIFY_BRAND,
@@ -216,7 +216,7 @@ class ConfirmView(CodePageMixin, FormView):
         except Limited as limited:
             return self.render_problem(limited, form)
         try:
-            with calling_vonage("check") as verify:
+            with self.calling_vonage("check") as verify:
                 request_id = str(self.verification.request_id)
                 answer = verify.check_code(request_id, form.cleaned_data["code"])
             if answer.status != "completed":
@@ -290,7 +290,7 @@ class CallView(StartMixin, CodePageMixin, FormView):
         except Limited as limited:
             return self.render_problem(limited)
         try:
-            with calling_vonage("next_workflow") as verify:
+            with self.calling_vonage("next_workflow") as verify:
                 verify.trigger_next_workflow(str(verification.request_id))
         except ProviderError as error:
             return self.call_failed(error)

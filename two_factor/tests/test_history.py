@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from two_factor.client import calling_vonage, places
 from two_factor.history import Event, range_key, record
 from two_factor.models import Verification
 
@@ -93,6 +94,56 @@ def test_a_wrong_code_is_recorded(awaiting_code, vonage, clock):
     go(awaiting_code, "confirm", code="111111")
     assert kinds() == ["started", "failed"]
     assert (event("failed").seconds, event("failed").number) == (9, "•••• ••23")
+
+
+@pytest.fixture
+def all_places_taken(settings, vonage):
+    """Leave no place for another call to Vonage."""
+    settings.VERIFY_CALLS_AT_ONCE = 1
+    places.cache_clear()
+    with calling_vonage("start"):
+        yield
+    places.cache_clear()
+
+
+@pytest.fixture
+def quarter_of_a_second(monkeypatch):
+    """Have the call to Vonage that comes next take 250 ms."""
+    monkeypatch.setattr("two_factor.steps.perf_counter", iter([7.0, 7.25]).__next__)
+
+
+@pytest.mark.usefixtures("quarter_of_a_second")
+def test_a_start_tells_how_long_vonage_took(signed_in, vonage):
+    go(signed_in, "create", number=NUMBER)
+    assert (event("started").provider_ms, event("started").provider_status) == (250, None)
+
+
+@pytest.mark.usefixtures("quarter_of_a_second")
+@pytest.mark.parametrize("status", [402, 429, 503])
+def test_trouble_tells_what_vonage_answered_and_when(signed_in, vonage, status):
+    vonage.start(status)
+    go(signed_in, "create", number=NUMBER)
+    assert (event("trouble").provider_ms, event("trouble").provider_status) == (250, status)
+
+
+@pytest.mark.usefixtures("quarter_of_a_second")
+def test_trouble_without_an_answer_tells_how_long_it_was_waited_for(signed_in, vonage):
+    vonage.start(body=requests.ReadTimeout())
+    go(signed_in, "create", number=NUMBER)
+    assert (event("trouble").provider_ms, event("trouble").provider_status) == (250, None)
+
+
+@pytest.mark.usefixtures("all_places_taken")
+def test_trouble_where_vonage_was_not_asked_tells_no_time(signed_in, vonage):
+    go(signed_in, "create", number=NUMBER)
+    assert event("trouble").provider_ms is None
+
+
+def test_of_two_events_after_one_call_one_tells_its_time(awaiting_code, vonage):
+    vonage.check(410)
+    go(awaiting_code, "confirm", code="111111")
+    assert event("failed").provider_status == 410
+    assert event("void").provider_ms is None
 
 
 def test_a_code_of_the_wrong_shape_is_no_event(awaiting_code):

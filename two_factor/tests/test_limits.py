@@ -342,3 +342,19 @@ def test_of_simultaneous_guesses_after_the_lock_ten_pass(two_factor, clock):
     clock.shift(600)
     results = in_parallel(64, lambda: TwoFactor.objects.get().count_guess())
     assert results.count(None) == 10
+
+
+def test_each_limit_has_its_name_and_nothing_that_it_was_counted_for(no_waits):
+    send(TwoFactorFactory(number=None))
+    names = {"user", "number", "address", "prefix", "site"}
+    assert set(Limit.objects.values_list("name", flat=True)) == names
+    rows = str(list(Limit.objects.values()))
+    assert [secret for secret in (NUMBER, NUMBER[:-4], ADDRESS) if secret in rows] == []
+
+
+def test_an_earlier_version_goes_on_counting(no_waits):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO two_factor_limit (key, count, ends_at) VALUES ('k', 1, CURRENT_TIMESTAMP)"
+        )
+    assert Limit.objects.get(pk="k").name == ""
