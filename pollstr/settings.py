@@ -294,3 +294,10 @@ LOGGING = {
         "urllib3": {"level": "INFO"},
     },
 }
+
+# Imported only where it is asked for: it costs memory, and time at the start.
+SENTRY_DSN = env.str("SENTRY_DSN", "")
+if SENTRY_DSN:
+    from . import sentry
+
+    sentry.start(SENTRY_DSN)

@@ -11,6 +11,7 @@ PINNED = {
     "TRUSTED_PROXIES": "0",
     "REDIS_URL": "",
     "EMAIL_URL": "",
+    "SENTRY_DSN": "",
     "VONAGE_API_KEY": "",
     "VONAGE_API_SECRET": "",
     "VONAGE_APPLICATION_ID": "",
