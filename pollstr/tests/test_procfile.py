@@ -117,6 +117,45 @@ def test_web_serves_static_files_for_good(web):
         assert answer.headers["Content-Encoding"] in {"br", "gzip"}
 
 
+@pytest.fixture(scope="module")
+def nightly():
+    """The line that docs/deploy.md gives to the host's scheduler."""
+    text = (settings.BASE_DIR / "docs/deploy.md").read_text()
+    [line] = re.findall(r"^    (python manage.py purge .*)$", text, re.MULTILINE)
+    assert f"ExecStart=/bin/sh -c '{line}'" in text
+    return line
+
+
+def run_in_shell(line, site):
+    return run("sh", "-c", line, **site)
+
+
+def sessions_left(site) -> str:
+    count = "from django.contrib.sessions.models import Session as S; print(S.objects.count())"
+    return manage("shell", "--no-imports", "-c", count, **site).stdout
+
+
+def test_the_nightly_line_deletes_what_has_had_its_day_and_proves_the_counts(
+    nightly, release, site
+):
+    ended = (
+        "from pollstr.sessions import SessionStore; store = SessionStore();"
+        " store.set_expiry(-60); store.create()"
+    )
+    assert manage("shell", "--no-imports", "-c", ended, **site).returncode == 0
+    assert sessions_left(site) == "1\n"
+    night = run_in_shell(nightly, site)
+    assert night.returncode == 0, night.stderr
+    assert "pending numbers deleted" in night.stdout
+    assert "Every count is what the ballots say." in night.stdout
+    assert sessions_left(site) == "0\n"
+
+
+def test_the_nightly_line_fails_where_one_of_its_commands_does(nightly, site):
+    empty = site | {"env": site["env"] | {"DATABASE_URL": "sqlite://:memory:"}}
+    assert run_in_shell(nightly, empty).returncode != 0
+
+
 def test_web_ends_when_told_to(site, release):
     with serving(**site) as (process, url, log):
         process.send_signal(signal.SIGTERM)
