@@ -1,5 +1,7 @@
 """Settings that cannot work, or leave the site without something, told by `manage.py check`."""
 
+import re
+
 import phonenumbers
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register, run_checks
@@ -10,6 +12,7 @@ from two_factor.client import has_credentials
 # What the SDK takes, and what makes Vonage refuse a name.
 LONGEST_BRAND = 16
 NOT_IN_A_BRAND = set("\\/{}:$")
+HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?"
 # With more wrong codes in a row guessing pays (NIST 800-63B-4 §3.2.2).
 MOST_FAILURES = 100
 # Below these the site refuses every code, never locks, or believes a header that anyone can send.
@@ -108,6 +111,18 @@ def is_rsa_key(pem: str) -> bool:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return isinstance(key, RSAPrivateKey)
+
+
+@register(Tags.security)
+def api_host(app_configs, **kwargs):
+    if re.fullmatch(HOST, settings.VONAGE_API_HOST):
+        return []
+    return [
+        Error(
+            "VONAGE_API_HOST must be a host or host:port, such as api.nexmo.com.",
+            id="pollstr.E008",
+        )
+    ]
 
 
 @register(Tags.security)

@@ -96,6 +96,22 @@ def test_a_private_key_that_cannot_sign_is_an_error(settings, key):
     assert key not in problem
 
 
+@pytest.mark.parametrize("host", ["https://api.nexmo.com", "api.nexmo.com/v2", "a host", "host:x"])
+def test_a_host_that_is_none_is_an_error(settings, host):
+    settings.VONAGE_API_HOST = host
+    [problem] = problems()
+    assert (
+        problem
+        == "pollstr.E008 VONAGE_API_HOST must be a host or host:port, such as api.nexmo.com."
+    )
+
+
+@pytest.mark.parametrize("host", ["api.nexmo.com", "127.0.0.1:8443", "[::1]:8443", "localhost"])
+def test_a_host_may_have_a_port(settings, host):
+    settings.VONAGE_API_HOST = host
+    assert problems() == []
+
+
 @pytest.mark.parametrize("brand", ["A name too long 1", *(f"Poll{sign}" for sign in "\\/{}:$")])
 def test_a_brand_that_vonage_refuses_is_an_error(settings, brand):
     settings.VERIFY_BRAND = brand
