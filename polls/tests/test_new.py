@@ -214,7 +214,7 @@ def test_a_fault_in_the_rarer_options_opens_them(verified, fields, opened):
     assert [part.startswith(" open>") for part in text.split("<details")[1:]] == opened
 
 
-def test_a_beginning_in_the_past_means_now(verified, clock):
+def test_a_beginning_in_the_past_means_now(clock, verified):
     make(verified, opens_at="2026-05-01T00:00", **PUBLISH)
     assert Poll.objects.get().opens_at == NOON
 
@@ -253,7 +253,7 @@ def test_the_zone_is_guessed_on_a_form_that_is_begun_only(verified):
     assert "data-guess" not in make(verified, more="1").text
 
 
-def test_so_many_polls_a_day_are_enough(verified, settings, clock):
+def test_so_many_polls_a_day_are_enough(clock, verified, settings):
     settings.POLLS_PER_DAY = 2
     make(verified, **PUBLISH)
     make(verified)
