@@ -40,7 +40,7 @@ def columns(site) -> set[str]:
 def test_old_and_new_code_serve_on_while_a_column_comes_and_goes(site, tell):
     new, previous = next_release(site)
     try:
-        with site.served() as (url, _), site.crowd(url).voting() as crowd:
+        with site.served() as (url, _), site.crowd(url, size=4).voting() as crowd:
             crowd.wait_for(COUNTED)
             new.manage("migrate", "--verbosity=0")
             assert "way" in columns(site)

@@ -48,6 +48,11 @@ class OtherNumberProven(Exception):
     """The account has another proven number."""
 
 
+def longest_wait() -> int:
+    """Return how many seconds a wait for the next message may last, by whichever clock."""
+    return TOO_LONG * max(HOUR, *settings.VERIFY_RESEND_WAITS)
+
+
 def masked(number) -> str:
     """Hide all of a phone number but its last two digits."""
     return f"•••• ••{str(number)[-2:]}"
@@ -164,7 +169,7 @@ class TwoFactor(models.Model):
         if self.next_send_at is None:
             return 0
         left = math.ceil((self.next_send_at - timezone.now()).total_seconds())
-        return left if 0 < left <= TOO_LONG * max(settings.VERIFY_RESEND_WAITS) else 0
+        return left if 0 < left <= longest_wait() else 0
 
     def row(self):
         return TwoFactor.objects.filter(pk=self.pk)
@@ -213,8 +218,8 @@ class TwoFactor(models.Model):
         """Begin the wait for the next message, or raise Limited while one lasts."""
         # After a quiet day the waits begin anew.
         was_quiet = Q(next_send_at__lte=now - timedelta(seconds=DAY))
-        longest = timedelta(seconds=TOO_LONG * max(settings.VERIFY_RESEND_WAITS))
-        has_ended = was_quiet | Q(next_send_at__gt=now + longest)
+        is_too_long = Q(next_send_at__gt=now + timedelta(seconds=longest_wait()))
+        has_ended = was_quiet | is_too_long
         self.row().filter(has_ended).update(sends=0, next_send_at=None)
         *waits, last_wait = [now + timedelta(seconds=s) for s in settings.VERIFY_RESEND_WAITS]
         steps = [When(sends=sends, then=wait) for sends, wait in enumerate(waits)]

@@ -112,6 +112,15 @@ def test_https_is_left_to_a_proxy_only_where_one_is_trusted():
     assert "SECURE_PROXY_SSL_HEADER" not in settings_with(DEBUG="True")
 
 
+def test_the_databases_address_may_say_that_a_pool_stands_before_it():
+    pooled = "postgres://me:pw@host:6432/polls?DISABLE_SERVER_SIDE_CURSORS=True"
+    database = settings_with(DEBUG="True", DATABASE_URL=pooled)["DATABASES"]["default"]
+    assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert database["NAME"] == "polls"
+    # Nothing of it is for PostgreSQL's own client, which would refuse it.
+    assert database["OPTIONS"] == {"connect_timeout": 5}
+
+
 def test_redis_over_tls_may_have_a_certificate_of_its_own():
     options = settings_with(DEBUG="True", REDIS_URL="rediss://:pw@host:6380")["CACHES"]["default"]
     assert options["LOCATION"] == "rediss://:pw@host:6380"
