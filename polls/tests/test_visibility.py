@@ -96,8 +96,10 @@ def test_the_integrity_page_is_for_all_and_names_no_choice(browser_and_poll, see
     browser, poll = browser_and_poll
     response = get(browser, "integrity", poll)
     assert response.status_code == 200
+    # Below the header, whose random token may hold any short word.
+    content = response.text.partition("<main")[2]
     for choice in poll.choices.all():
-        assert choice.text not in response.text
+        assert choice.text not in content
     poll.refresh_from_db()
     assert ("snapshot.json" in response.text) is (sees and poll.is_closed)
 

@@ -84,7 +84,7 @@ def test_the_code_is_shown(page, poll):
     share_page(page, poll)
     code = page.get_by_role("img", name="QR code of the link")
     code.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('img[alt^=QR]').naturalWidth > 0")
+    assert code.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     expect(code).to_be_visible()
 
 
