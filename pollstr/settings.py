@@ -105,6 +105,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # In a file, as the site's own: threads of the tests' server each open it for themselves.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
 else:
+    DATABASES["default"]["ENGINE"] = "pollstr.postgresql"
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # Seconds; without it a request waits for minutes on a host that is gone.
