@@ -11,8 +11,6 @@ from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpRespon
 from django.utils.cache import add_never_cache_headers, get_conditional_response
 from django.views.generic import DetailView, View
 
-from two_factor.mixins import is_verified
-
 from . import watching
 from .ballots import voter_mark
 from .kept import KeptMixin
@@ -36,7 +34,7 @@ class ResultsMixin(PollMixin):
 
     def get_queryset(self):
         polls = super().get_queryset()
-        if not is_verified(self.request):
+        if not self.is_verified:
             return polls
         number = str(self.request.user.two_factor.number)
         return polls.with_ballot(voter_mark(self.kwargs["pk"], number))
@@ -54,14 +52,14 @@ class ResultsMixin(PollMixin):
         return getattr(self, "object", None) or super().get_object(queryset)
 
     def refuse(self):
-        if is_verified(self.request):
+        if self.is_verified:
             return None
         self.object = self.get_object()
         return None if watching.is_public(self.object) else super().refuse()
 
     def may_see(self) -> bool:
         user = self.request.user
-        return self.object.shows_results_to(user, is_verified(self.request), self.has_voted)
+        return self.object.shows_results_to(user, self.is_verified, self.has_voted)
 
 
 class ResultsView(KeptMixin, ResultsMixin, DetailView):
@@ -69,14 +67,14 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
     kept_queries = {"link"}
 
     def audience(self):
-        if not is_verified(self.request):
+        if not self.is_verified:
             return "unverified"
         _, picked = self.glance
         return tuple(picked)
 
     def not_before(self):
         """Whoever has voted sees a count with that vote in it."""
-        return self.glance[0] if is_verified(self.request) else 0
+        return self.glance[0] if self.is_verified else 0
 
     def get_context_data(self, **kwargs):
         poll, may_see = self.object, self.may_see()

@@ -17,8 +17,6 @@ from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
-from two_factor.mixins import is_verified
-
 from .models import Poll
 from .views import BallotView, UnlistedMixin
 
@@ -59,7 +57,7 @@ class ShareView(BallotView):
             self.request.user, is_verified=True, has_voted=context["has_voted"]
         )
         return context | {
-            "proves_later": not is_verified(self.request),
+            "proves_later": not self.is_verified,
             "sees_results": sees_results and not self.object.is_upcoming,
         }
 

@@ -46,8 +46,12 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
 
     prefetched = ["choices"]
 
+    @cached_property
+    def is_verified(self) -> bool:
+        return is_verified(self.request)
+
     def get_queryset(self):
-        keeper = self.request.user if is_verified(self.request) else None
+        keeper = self.request.user if self.is_verified else None
         return Poll.objects.reachable(self.link, keeper).prefetch_related(*self.prefetched)
 
     @property
@@ -64,7 +68,7 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
     @cached_property
     def own_ballot(self):
         """This voter's ballot, if the phone is proven and has voted here."""
-        if not is_verified(self.request):
+        if not self.is_verified:
             return None
         return Ballot.objects.of(self.object, str(self.request.user.two_factor.number))
 
