@@ -1,5 +1,7 @@
 """How gunicorn serves Pollstr. It takes PORT and WEB_CONCURRENCY from the environment itself."""
 
+import gc
+
 # A thread that waits for Vonage, at most VONAGE_TIMEOUT seconds, keeps nobody else waiting.
 worker_class = "gthread"
 # Each thread keeps a database connection: two workers stay below the 20 of a small PostgreSQL.
@@ -18,3 +20,19 @@ control_socket_disable = True
 # There is no access log: it would keep who voted when, by address. The site logs each request
 # itself, and leaves the address out (pollstr/logs.py).
 accesslog = None
+
+
+def when_ready(server):
+    """With --preload, as in the Procfile: let workers share the memory of code for long.
+
+    Not where a reload (HUP) is to bring a new release, as in docs/deploy.md under systemd: what
+    was loaded once stays.
+    """
+    if server.cfg.preload_app:
+        from django.db import connections
+
+        # No two workers may have one connection.
+        connections.close_all()
+        # A collection writes into what it looks at, and what is written to is shared no more.
+        gc.collect()
+        gc.freeze()
