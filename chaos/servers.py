@@ -42,10 +42,16 @@ def postgres_program(name) -> Path:
 
 
 class PostgreSQL:
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, primary: "PostgreSQL | None" = None):
         self.data, self.port = directory / "data", spare_port()
         give_to_postgres(directory)
-        self.run("initdb", "--username=pollstr", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        if primary:
+            copy = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+            self.run(
+                "pg_basebackup", *copy, f"--dbname=postgresql://pollstr@127.0.0.1:{primary.port}"
+            )
+        else:
+            self.run("initdb", "--username=pollstr", "--auth=trust", "--encoding=UTF8", "--no-sync")
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(f"{POSTGRES_SETTINGS}port = {self.port}\n")
 

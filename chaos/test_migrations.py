@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     dependencies = [("polls", "{previous}")]
     operations = [
         migrations.AddField("ballot", "way", models.CharField(max_length=10, null=True)),
-        migrations.AddIndex("ballot", models.Index(fields=["cast_at"], name="ballot_cast_at")),
+        migrations.AddIndex("ballot", models.Index(fields=["way"], name="ballot_way")),
     ]
 """
 

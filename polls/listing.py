@@ -1,5 +1,8 @@
 """The list of polls, which everybody can read and search."""
 
+import logging
+
+from django.db import OperationalError, connections
 from django.db.models import prefetch_related_objects
 from django.http import Http404
 from django.utils.functional import cached_property
@@ -8,6 +11,8 @@ from django.views.generic import TemplateView
 from .kept import KeptMixin
 from .models import Poll
 from .search import LONGEST_SEARCH, MOST_WORDS, words_in
+
+logger = logging.getLogger(__name__)
 
 PER_PAGE = 20
 # More digits than a page number needs.
@@ -77,16 +82,26 @@ class PollListView(KeptMixin, TemplateView):
     def rows(self) -> list[Poll]:
         """Return the polls of the page, and one more where another page follows.
 
-        Counting them all would cost the more, the more there are.
+        Strangers get those of the replica, where there is one (REPLICA_URL): who has just made a
+        poll would miss it there.
         """
+        if "replica" in connections and not self.request.user.is_authenticated:
+            try:
+                return self.rows_of("replica")
+            except OperationalError:
+                logger.warning("The replica did not answer: lists are read from the database")
+        return self.rows_of("default")
+
+    def rows_of(self, database) -> list[Poll]:
+        # Counting them all would cost the more, the more there are.
         begin = (self.number - 1) * PER_PAGE
         end = begin + PER_PAGE + 1
-        rows = list(self.found(begin, end))
+        rows = list(self.found(Poll.objects.using(database).listed(), begin, end))
         prefetch_related_objects(rows, "choices")
         return rows
 
-    def found(self, begin, end):
-        polls = getattr(Poll.objects.listed(), self.kind)()
+    def found(self, listed, begin, end):
+        polls = getattr(listed, self.kind)()
         polls = getattr(polls, self.orders[self.kind])().defer("description")
         if not self.typed:
             return polls[begin:end]

@@ -104,12 +104,16 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     # In a file, as the site's own: threads of the tests' server each open it for themselves.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
-else:
-    DATABASES["default"]["ENGINE"] = "pollstr.postgresql"
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Seconds; without it a request waits for minutes on a host that is gone.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# A copy that is always a little late, for the lists and searches of strangers alone.
+elif env.str("REPLICA_URL", ""):
+    DATABASES["replica"] = env.db_url("REPLICA_URL", "")
+for database in DATABASES.values():
+    if not database["ENGINE"].endswith("sqlite3"):
+        database["ENGINE"] = "pollstr.postgresql"
+        database["CONN_MAX_AGE"] = 60
+        database["CONN_HEALTH_CHECKS"] = True
+        # Seconds; without it a request waits for minutes on a host that is gone.
+        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
 REDIS_URL = env.redis_url("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -200,3 +200,12 @@ def test_it_asks_as_often_however_much_happened(owner):
         happened("trouble", minutes_ago=ago, provider_ms=9, provider_status=400 + ago)
         voted(PollFactory(), f"mark {ago}", minutes_ago=ago)
     assert queries() == before <= 11
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plan")
+def test_the_days_votes_are_found_by_their_index():
+    with connection.cursor() as cursor:
+        # With so few rows everything is quicker than the index.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = Ballot.objects.by_hour(NOW).explain()
+    assert "Bitmap Index Scan on ballot_cast_at" in plan
