@@ -88,15 +88,15 @@ class PollListView(KeptMixin, TemplateView):
         if "replica" in connections and not self.request.user.is_authenticated:
             try:
                 return self.rows_of("replica")
-            except OperationalError:
-                logger.warning("The replica did not answer: lists are read from the database")
+            except OperationalError as error:
+                logger.warning("The replica did not answer: %s", type(error).__name__)
         return self.rows_of("default")
 
     def rows_of(self, database) -> list[Poll]:
         # Counting them all would cost the more, the more there are.
         begin = (self.number - 1) * PER_PAGE
         end = begin + PER_PAGE + 1
-        rows = list(self.found(Poll.objects.using(database).listed(), begin, end))
+        rows = list(self.found(Poll.objects.listed().using(database), begin, end))
         prefetch_related_objects(rows, "choices")
         return rows
 
