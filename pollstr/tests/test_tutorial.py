@@ -78,9 +78,9 @@ def changed(text, diff, name):
 
 
 def run(site, *lines):
-    # Nothing of this machine's, and nothing leaves it: nobody listens where the proxy should be.
+    # No formatter or setting of this machine, and no way out: nobody listens at this proxy.
     environment = {
-        "PATH": "/usr/bin:/bin",
+        "PATH": "",
         "DJANGO_SETTINGS_MODULE": "mysite.settings",
         "HTTPS_PROXY": "http://127.0.0.1:9",
     }
