@@ -172,6 +172,15 @@ else:
     MAILERS = {"default": {"BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}}
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Pollstr <noreply@localhost>")
 
+# Who runs the site, for the pages that the law asks for.
+OPERATOR = {
+    "name": env.str("OPERATOR_NAME", ""),
+    "address": env.str("OPERATOR_ADDRESS", "", multiline=True),
+    "email": env.str("OPERATOR_EMAIL", ""),
+    "details": env.str("OPERATOR_DETAILS", "", multiline=True),
+    "hosting": env.str("OPERATOR_HOSTING", ""),
+}
+
 # --- Polls ------------------------------------------------------------------------------------
 
 # Most polls that one account makes in a day: drafts and copies too. Nobody needs as many.
@@ -204,6 +213,8 @@ VERIFY_SENDS_PER_PREFIX = env.int("VERIFY_SENDS_PER_PREFIX", 30)
 VERIFY_SENDS_PER_DAY = env.int("VERIFY_SENDS_PER_DAY", 5000)
 # How many calls to Vonage one process makes at once, of the eight things it can do at once.
 VERIFY_CALLS_AT_ONCE = env.int("VERIFY_CALLS_AT_ONCE", 4)
+# So many days the history of codes is kept: purge goes by it, and the privacy page tells it.
+VERIFY_HISTORY_DAYS = env.int("VERIFY_HISTORY_DAYS", 365)
 VERIFIED_SECONDS = env.int("VERIFIED_SECONDS", 43200)
 VERIFIED_IDLE_SECONDS = env.int("VERIFIED_IDLE_SECONDS", 3600)
 PHONENUMBER_DEFAULT_REGION = VERIFY_DEFAULT_REGION

@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from polls import sharing
 from polls.views import ReceiptView
 
-from . import views
+from . import legal, views
 
 # What Django's own views are asked for here; they would take more.
 PAGE = ["get", "head", "options"]
@@ -60,6 +60,14 @@ urlpatterns = [
         name="password_reset_confirm",
     ),
     path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("privacy/", legal.PrivacyView.as_view(), name="privacy"),
+    path("terms/", legal.LegalView.as_view(template_name="legal/terms.html"), name="terms"),
+    path("imprint/", legal.LegalView.as_view(template_name="legal/imprint.html"), name="imprint"),
+    path(
+        "accessibility/",
+        legal.LegalView.as_view(template_name="legal/accessibility.html"),
+        name="accessibility",
+    ),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

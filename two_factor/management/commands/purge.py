@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--history-days",
             type=int,
-            default=365,
+            default=settings.VERIFY_HISTORY_DAYS,
             metavar="DAYS",
             help="keep the history for so many days (default: %(default)s)",
         )
