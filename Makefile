@@ -3,6 +3,9 @@
 PORT ?= 8000
 BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html')
+LANGUAGES = de fr es pt_BR ar
+MESSAGES = $(LANGUAGES:%=--locale %) --extension html,txt,py --add-location file --no-obsolete \
+	--no-wrap $(foreach name,.venv staticfiles docs bench chaos tests,--ignore $(name))
 PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.12
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -18,7 +21,8 @@ need = { $(1); } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq 
 	&& { $(1); } >/dev/null; } || { echo "$(3)" >&2; exit 1; }
 
 .DELETE_ON_ERROR:
-.PHONY: help run test test-postgres bench chaos lint format lock clean browser postgres faults always
+.PHONY: help run test test-postgres bench chaos lint format messages lock clean browser postgres \
+	faults gettext always
 
 help:
 	@echo "make run            serve http://127.0.0.1:$(PORT)/ (PORT=8001 changes it)"
@@ -27,6 +31,7 @@ help:
 	@echo "make bench          measure pages, voters and votes on a throw-away PostgreSQL"
 	@echo "make chaos          break what the site stands on, and see that no vote is lost"
 	@echo "make lint, format   find, or mend, faults of style"
+	@echo "make messages       collect the texts to translate in locale/, and compile what is there"
 	@echo "make lock           pin the newest packages that requirements*.in allow"
 	@echo "make clean          delete what these commands made, db.sqlite3 excepted"
 
@@ -85,6 +90,14 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djade $(TEMPLATES)
+
+messages: .venv/installed gettext
+	DEBUG=True $(BIN)/python manage.py makemessages $(MESSAGES)
+	DEBUG=True $(BIN)/python manage.py compilemessages --ignore .venv --verbosity 0
+
+gettext:
+	@$(call need,command -v msgfmt && command -v xgettext,gettext,Install GNU gettext (Debian: \
+		gettext): it collects and compiles the texts in locale/.)
 
 lock: .venv/made
 	$(LOCK) --upgrade requirements.in --output-file requirements.txt

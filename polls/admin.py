@@ -9,6 +9,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .forms import told
 from .models import Ballot, Choice, Poll, Report
@@ -34,7 +36,7 @@ class ChoiceFormSet(BaseInlineFormSet):
             if form.cleaned_data.get("text") and not form.cleaned_data.get("DELETE")
         ]
         if not any(self.errors) and len(kept) < 2:
-            raise ValidationError("A poll needs at least two choices.")
+            raise ValidationError(_("A poll needs at least two choices."))
 
 
 class ChoiceInline(admin.TabularInline):
@@ -63,18 +65,18 @@ def number_of(rows, poll="pk"):
 
 
 class StateFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request, model_admin):
         return [
-            ("open", "Open"),
-            ("upcoming", "Coming up"),
-            ("closed", "Closed"),
-            ("draft", "Draft"),
-            ("hidden", "Hidden"),
-            ("trashed", "In the trash"),
-            ("reported", "Reported"),
+            ("open", pgettext_lazy("polls", "Open")),
+            ("upcoming", pgettext_lazy("polls", "Coming up")),
+            ("closed", pgettext_lazy("polls", "Closed")),
+            ("draft", pgettext_lazy("polls", "Draft")),
+            ("hidden", pgettext_lazy("polls", "Hidden")),
+            ("trashed", pgettext_lazy("polls", "In the trash")),
+            ("reported", pgettext_lazy("polls", "Reported")),
         ]
 
     def queryset(self, request, polls):
@@ -99,7 +101,7 @@ class ModerationMixin:
     def has_hide_permission(self, request):
         return request.user.has_perm("polls.change_poll")
 
-    @admin.action(description="Hide the poll, with a reason", permissions=["hide"])
+    @admin.action(description=_("Hide the poll, with a reason"), permissions=["hide"])
     def hide(self, request, queryset):
         polls = self.polls_of(queryset).select_related("author")
         form = HideForm(request.POST if "because" in request.POST else None)
@@ -109,12 +111,12 @@ class ModerationMixin:
         for poll in polls:
             if hide(poll, because):
                 self.log_change(request, poll, f"Hid the poll. The reason: {because}")
-        self.message_user(request, "Hidden. Authors who gave an address are told by mail.")
+        self.message_user(request, _("Hidden. Authors who gave an address are told by mail."))
         return None
 
     def ask_for_reason(self, request, polls, form):
         context = self.admin_site.each_context(request) | {
-            "title": "Hide polls",
+            "title": _("Hide polls"),
             "polls": polls,
             "form": form,
             "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
@@ -147,7 +149,9 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
     list_select_related = ["author"]
     # Says that there is a search; get_search_results does it.
     search_fields = ["question", "choices__text", "author__username"]
-    search_help_text = "Words of the question, the description, the answers, or the author’s name"
+    search_help_text = _(
+        "Words of the question, the description, the answers, or the author’s name"
+    )
     list_per_page = 50
     show_full_result_count = False
     actions = ["hide", "show_again"]
@@ -166,35 +170,38 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
             return queryset.none(), False
         return queryset.search(words, authors_too=True), False
 
-    @admin.display(description="votes")
+    @admin.display(description=_("votes"))
     def votes(self, poll):
         return poll.voters
 
-    @admin.display(description="reports")
+    @admin.display(description=_("reports"))
     def reports(self, poll):
         return poll.waiting
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, poll):
         if poll.trashed_at:
-            return "in the trash"
+            return pgettext("a poll", "in the trash")
         if poll.is_draft:
-            return "draft"
+            return pgettext("a poll", "draft")
         if poll.hidden_because:
-            return "hidden"
-        kind = "coming up" if poll.is_upcoming else "closed" if poll.is_closed else "open"
-        return kind if poll.is_listed else f"{kind}, by link"
+            return pgettext("a poll", "hidden")
+        if poll.is_upcoming:
+            kind = pgettext("a poll", "coming up")
+        else:
+            kind = pgettext("a poll", "closed") if poll.is_closed else pgettext("a poll", "open")
+        return kind if poll.is_listed else gettext("%(state)s, by link") % {"state": kind}
 
-    @admin.display(description="share page")
+    @admin.display(description=_("share page"))
     def share_page(self, poll):
         return format_html('<a href="{}">{}</a>', reverse("share", args=[poll.slug]), poll.slug)
 
-    @admin.action(description="Show the poll again", permissions=["hide"])
+    @admin.action(description=_("Show the poll again"), permissions=["hide"])
     def show_again(self, request, queryset):
         for poll in queryset.select_related("author"):
             if show_again(poll):
                 self.log_change(request, poll, "Showed the poll again.")
-        self.message_user(request, "Shown again. Authors who gave an address are told by mail.")
+        self.message_user(request, _("Shown again. Authors who gave an address are told by mail."))
 
     def has_delete_permission(self, request, obj=None):
         # The database refuses as well, but only after a page that lists every ballot.
@@ -233,15 +240,15 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
 
 
 class SettledFilter(admin.SimpleListFilter):
-    title = "state"
+    title = _("state")
     parameter_name = "settled"
 
     def lookups(self, request, model_admin):
-        return [("yes", "Settled")]
+        return [("yes", pgettext_lazy("reports", "Settled"))]
 
     def choices(self, changelist):
         waiting, *others = super().choices(changelist)
-        return [waiting | {"display": "Waiting"}, *others]
+        return [waiting | {"display": pgettext("reports", "Waiting")}, *others]
 
     def queryset(self, request, reports):
         return reports.filter(settled_at__isnull=self.value() != "yes")
@@ -270,11 +277,11 @@ class ReportAdmin(ModerationMixin, admin.ModelAdmin):
     def polls_of(self, rows):
         return Poll.objects.filter(pk__in=rows.order_by().values("poll"))
 
-    @admin.display(description="poll")
+    @admin.display(description=_("poll"))
     def poll_page(self, report):
         return format_html('<a href="{}">{}</a>', report.poll.get_absolute_url(), report.poll)
 
-    @admin.display(description="waiting")
+    @admin.display(description=_("waiting"))
     def count(self, report):
         return report.waiting
 
@@ -286,11 +293,11 @@ class ReportAdmin(ModerationMixin, admin.ModelAdmin):
         is_own_page = request.resolver_match.url_name.startswith("polls_report_")
         return not is_own_page and super().has_delete_permission(request, obj)
 
-    @admin.action(description="Nothing wrong: settle the report", permissions=["change"])
+    @admin.action(description=_("Nothing wrong: settle the report"), permissions=["change"])
     def settle(self, request, queryset):
         chosen = list(queryset.select_related("poll"))
         # By their ids, for a poll's count cannot be updated.
         settle(Report.objects.filter(pk__in=[report.pk for report in chosen]))
         for report in chosen:
             self.log_change(request, report, "Found nothing wrong.")
-        self.message_user(request, "Settled.")
+        self.message_user(request, _("Settled."))

@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class PollsConfig(AppConfig):
     name = "polls"
+    verbose_name = _("Polls")
 
     def ready(self):
         from . import figures, watching  # noqa: F401 (importing connects them to the signals)

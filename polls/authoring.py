@@ -5,17 +5,18 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import QueryDict
 from django.shortcuts import redirect
-from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.generic import FormView, TemplateView, View
 from django.views.generic.base import TemplateResponseMixin
 from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import TwoFactorMixin
 from two_factor.models import DAY, Limit, Limited
-from two_factor.steps import in_words
+from two_factor.steps import when_again
 
 from .fields import filled
 from .forms import LockedPollForm, PollForm, ReopenForm
@@ -32,15 +33,19 @@ def count_poll(user):
     limit = Limit.objects.add("polls", user.pk, DAY)
     if limit.count > settings.POLLS_PER_DAY:
         most = settings.POLLS_PER_DAY
-        reason = f"One account makes at most {most} poll{pluralize(most)} a day."
-        raise Limited(reason, limit.ends_at - timezone.now())
+        reason = ngettext(
+            "One account makes at most %(most)d poll a day.",
+            "One account makes at most %(most)d polls a day.",
+            most,
+        )
+        raise Limited(reason % {"most": most}, limit.ends_at - timezone.now())
 
 
 class MakingMixin:
     """A page that makes a poll, as often as may be."""
 
     def render_limited(self, limited, **context):
-        problem = f"{limited.reason} Please try again in {in_words(limited.retry_after)}."
+        problem = when_again(limited.reason, limited.retry_after)
         response = self.render_to_response(
             self.get_context_data(problem=problem, **context), status=429
         )
@@ -101,8 +106,8 @@ class WritingMixin(TwoFactorMixin):
             poll.publish()
             return self.saved(poll, published(poll))
         edit = reverse("polls:edit", args=[poll.pk])
-        words = "Saved as a draft, which only you see. <a href='{}'>Edit or publish it</a>."
-        return self.saved(poll, format_html(words, edit))
+        words = _("Saved as a draft, which only you see. <a href='{url}'>Edit or publish it</a>.")
+        return self.saved(poll, format_html(words, url=edit))
 
 
 def to_share_page(request, poll, sentence):
@@ -111,8 +116,10 @@ def to_share_page(request, poll, sentence):
 
 
 def published(poll) -> str:
-    when = f"opens at {poll.moment(poll.opens_at)}" if poll.is_upcoming else "is open"
-    return f"Your poll is published and {when}. Send its link to your voters."
+    if not poll.is_upcoming:
+        return _("Your poll is published and is open. Send its link to your voters.")
+    words = _("Your poll is published and opens at %(when)s. Send its link to your voters.")
+    return words % {"when": poll.moment(poll.opens_at)}
 
 
 class NewView(WritingMixin, MakingMixin, FormView):
@@ -188,7 +195,7 @@ class EditView(WritingMixin, KeptMixin, FormView):
 
     def form_valid(self, form):
         poll = form.save()
-        return self.saved_draft(poll) if poll.is_draft else self.saved(poll, "Saved.")
+        return self.saved_draft(poll) if poll.is_draft else self.saved(poll, _("Saved."))
 
     def form_invalid(self, form):
         # Its title and state as they are, not as they were typed.
@@ -200,12 +207,13 @@ class PublishView(KeptMixin, View):
     http_method_names = ["post", "options"]
 
     def why_not(self):
-        return "" if self.object.is_draft else "This poll is published already."
+        return "" if self.object.is_draft else _("This poll is published already.")
 
     def answer(self):
         poll = self.object
         if poll.is_closed:
-            messages.error(self.request, "The end of this draft is past. Choose a later one first.")
+            words = _("The end of this draft is past. Choose a later one first.")
+            messages.error(self.request, words)
             return redirect("polls:edit", poll.pk)
         poll.publish()
         return to_share_page(self.request, poll, published(poll))
@@ -215,11 +223,12 @@ class CloseView(KeptMixin, TemplateView):
     template_name = "polls/close.html"
 
     def why_not(self):
-        return "" if self.object.is_open else "Only an open poll can be closed; this one is not."
+        is_open = self.object.is_open
+        return "" if is_open else _("Only an open poll can be closed; this one is not.")
 
     def answer(self):
         self.object.close()
-        messages.success(self.request, "The poll is closed. This is its result.")
+        messages.success(self.request, _("The poll is closed. This is its result."))
         return redirect(self.object.url("results"))
 
 
@@ -230,11 +239,12 @@ class ReopenView(KeptMixin, FormView):
     def why_not(self):
         poll = self.object
         if poll.voters_forgotten_at:
-            return (
+            return _(
                 "Who voted in this poll is forgotten, so a second vote would not be noticed: it "
                 "stays closed. You can make a copy."
             )
-        return "" if poll.is_reopenable else "Only a closed poll can be reopened; this one is not."
+        is_reopenable = poll.is_reopenable
+        return "" if is_reopenable else _("Only a closed poll can be reopened; this one is not.")
 
     def get_form_kwargs(self):
         return super().get_form_kwargs() | {"poll": self.object}
@@ -246,7 +256,8 @@ class ReopenView(KeptMixin, FormView):
     def form_valid(self, form):
         self.object.reopen(**form.cleaned_data)
         until = self.object.moment(self.object.closes_at)
-        return to_share_page(self.request, self.object, f"The poll is open again, until {until}.")
+        sentence = _("The poll is open again, until %(until)s.") % {"until": until}
+        return to_share_page(self.request, self.object, sentence)
 
 
 class CopyView(KeptMixin, MakingMixin, TemplateResponseMixin, View):
@@ -259,7 +270,7 @@ class CopyView(KeptMixin, MakingMixin, TemplateResponseMixin, View):
         except Limited as limited:
             return self.render_limited(limited)
         copy = self.object.copy_for(self.request.user)
-        messages.success(self.request, "This is a copy, a draft without dates and votes.")
+        messages.success(self.request, _("This is a copy, a draft without dates and votes."))
         return redirect("polls:edit", copy.pk)
 
 
@@ -273,9 +284,8 @@ class TrashView(KeptMixin, TemplateView):
 
     def answer(self):
         self.object.trash()
-        return self.to_mine(
-            f"The poll is in the trash. You can restore it for {TRASH_LIFE.days} days."
-        )
+        words = _("The poll is in the trash. You can restore it for %(days)d days.")
+        return self.to_mine(words % {"days": TRASH_LIFE.days})
 
 
 class RestoreView(KeptMixin, View):
@@ -286,4 +296,4 @@ class RestoreView(KeptMixin, View):
 
     def answer(self):
         self.object.restore()
-        return self.to_mine("The poll is back as it was.")
+        return self.to_mine(_("The poll is back as it was."))

@@ -2,6 +2,8 @@
 
 from io import BytesIO
 
+from django.conf import settings
+from django.utils.translation import get_language, gettext, ngettext, override
 from PIL import Image, ImageDraw
 from ttf_opensans import opensans
 
@@ -18,15 +20,21 @@ NOTDEF = "\uffff"
 
 
 def draw(question: str, choices: list[str]) -> bytes:
-    """Return the card as a PNG."""
+    """Return the card as a PNG, in the language spoken now if the font has its letters."""
+    is_drawable = drawable(gettext("One phone, one vote."))
+    with override(get_language() if is_drawable else settings.LANGUAGE_CODE):
+        return draw_in_language(question, choices)
+
+
+def draw_in_language(question: str, choices: list[str]) -> bytes:
     image = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(image)
     draw_wordmark(image, pen)
-    draw_question(pen, drawable(question) or "A poll waits for your vote.")
+    draw_question(pen, drawable(question) or gettext("A poll waits for your vote."))
     texts = [drawable(text) for text in choices]
     if all(texts):
         draw_choices(pen, texts)
-    pen.text((MARGIN, 588), "One phone, one vote.", INK_SOFT, font(400, 30), anchor="ls")
+    pen.text((MARGIN, 588), gettext("One phone, one vote."), INK_SOFT, font(400, 30), anchor="ls")
     out = BytesIO()
     # A palette makes the file a third as large.
     image.quantize(64, Image.Quantize.FASTOCTREE).save(out, "PNG")
@@ -101,11 +109,16 @@ def draw_choices(pen, texts: list[str]):
         left = len(texts) - number
         width = round(face.getlength(text)) + 96
         if x + width > WIDTH - MARGIN - (100 if left > 1 else 0):
-            rest = f"+ {left}" if number else f"{left} answers to pick from"
+            rest = f"+ {left}" if number else answers_to_pick_from(left)
             pen.text((x, CHOICES_TOP + CHOICE_HEIGHT // 2), rest, INK_SOFT, face, anchor="lm")
             return
         draw_choice(pen, x, width, text, face)
         x += width + 18
+
+
+def answers_to_pick_from(number: int) -> str:
+    words = ngettext("%(number)d answer to pick from", "%(number)d answers to pick from", number)
+    return words % {"number": number}
 
 
 def draw_choice(pen, x: int, width: int, text: str, face):

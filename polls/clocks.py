@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 # Beyond these something else was meant, and moments near the ends of the calendar have no UTC.
 FIRST_YEAR, LAST_YEAR = 1970, 2199
@@ -25,25 +27,29 @@ def zone_named(name: str) -> tzinfo:
 
 def moment(at: datetime | None, zone: tzinfo) -> str:
     if at is None:
-        return "none"
-    clock = date_format(at.astimezone(zone), "j F Y, H:i")
+        return pgettext("moment", "none")
+    # Translators: date and time, in the letters of Django's date filter
+    clock = date_format(at.astimezone(zone), _("j F Y, H:i"))
     return f"{clock} UTC" if zone is UTC else f"{clock} ({zone})"
 
 
 def read_clock(shown: datetime, zone: tzinfo) -> datetime:
     """Return the moment at which clocks in ``zone`` show this; an error for none or two."""
     if not FIRST_YEAR <= shown.year <= LAST_YEAR:
-        raise ValidationError(f"Choose a year from {FIRST_YEAR} to {LAST_YEAR}.")
+        words = _("Choose a year from %(first)d to %(last)d.")
+        raise ValidationError(words % {"first": FIRST_YEAR, "last": LAST_YEAR})
     at = shown.replace(tzinfo=zone)
     time = date_format(shown, "H:i")
     if at.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != shown:
-        raise ValidationError(
-            f"On that day the clocks of {zone} are set forward and skip {time}. "
+        words = _(
+            "On that day the clocks of %(zone)s are set forward and skip %(time)s. "
             "Choose a time an hour later."
         )
+        raise ValidationError(words % {"zone": zone, "time": time})
     if at.replace(fold=1).utcoffset() != at.utcoffset():
-        raise ValidationError(
-            f"On that day the clocks of {zone} are set back and show {time} twice. "
+        words = _(
+            "On that day the clocks of %(zone)s are set back and show %(time)s twice. "
             "Choose another time, or the time zone UTC."
         )
+        raise ValidationError(words % {"zone": zone, "time": time})
     return at.astimezone(UTC)

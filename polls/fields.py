@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 from django import forms
 from django.utils.dateparse import parse_datetime
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from .clocks import read_clock
 from .models import Choice
@@ -11,7 +14,9 @@ from .wording import look_of, one_line
 
 FEWEST_CHOICES, MOST_CHOICES = 2, 50
 
-HAS_NUL = "This holds a character that belongs in no text (NUL). Leave it out."
+TOO_FEW = format_lazy(_("Write at least {fewest} choices."), fewest=FEWEST_CHOICES)
+
+HAS_NUL = _("This holds a character that belongs in no text (NUL). Leave it out.")
 
 
 class MomentField(forms.DateTimeField):
@@ -21,7 +26,7 @@ class MomentField(forms.DateTimeField):
     """
 
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
-    default_error_messages = {"invalid": "Write it as in 2026-11-24 18:00."}
+    default_error_messages = {"invalid": _("Write it as in 2026-11-24 18:00.")}
     zone = UTC
     kept = None
 
@@ -55,7 +60,7 @@ class ChoicesField(forms.Field):
 
     widget = forms.MultipleHiddenInput
     must_stay = False
-    default_error_messages = {"required": f"Write at least {FEWEST_CHOICES} choices."}
+    default_error_messages = {"required": TOO_FEW}
 
     def to_python(self, value):
         return [one_line(text) for text in self.counted(value)]
@@ -74,23 +79,36 @@ class ChoicesField(forms.Field):
             if (fault := self.fault_of(text, value[:row]))
         ]
         if len(value) < FEWEST_CHOICES:
-            faults.append(f"Write at least {FEWEST_CHOICES} choices.")
+            faults.append(TOO_FEW)
         if len(value) > MOST_CHOICES:
-            faults.append(f"These are {len(value)} choices; {MOST_CHOICES} is the most.")
+            words = ngettext(
+                "This is %(number)d choice; %(most)d is the most.",
+                "These are %(number)d choices; %(most)d is the most.",
+                len(value),
+            )
+            faults.append(words % {"number": len(value), "most": MOST_CHOICES})
         if faults:
             raise forms.ValidationError(faults)
 
     def fault_of(self, text: str, earlier: list[str]) -> str:
         longest = Choice._meta.get_field("text").max_length
         if not look_of(text):
-            return "Somebody has voted, so this choice must stay. Reload the page to get it back."
+            return _(
+                "Somebody has voted, so this choice must stay. Reload the page to get it back."
+            )
         if "\0" in text:
             return HAS_NUL
         if len(text) > longest:
-            return f"This has {len(text)} characters; {longest} is the most."
+            words = ngettext(
+                "This has %(number)d character; %(most)d is the most.",
+                "This has %(number)d characters; %(most)d is the most.",
+                len(text),
+            )
+            return words % {"number": len(text), "most": longest}
         looks = [look_of(other) for other in earlier[:MOST_CHOICES]]
         if look_of(text) in looks:
-            return f"This is the same as choice {looks.index(look_of(text)) + 1}."
+            words = gettext("This is the same as choice %(number)d.")
+            return words % {"number": looks.index(look_of(text)) + 1}
         return ""
 
 

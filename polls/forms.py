@@ -3,6 +3,8 @@ from datetime import datetime
 from django import forms
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .clocks import moment, time_zones, zone_named
 from .fields import MOST_CHOICES, ChoicesField, MomentField
@@ -13,12 +15,12 @@ LONGEST_DESCRIPTION = 5000  # characters
 # Empty inputs on a new form, and after those that are filled.
 ROWS, SPARE_ROWS = 4, 2
 
-IS_PAST = "That is past. Choose a later time."
-NO_TYPO = (
+IS_PAST = _("That is past. Choose a later time.")
+NO_TYPO = _(
     "Somebody has voted on the wording, so only a typo may be mended: two characters at most, "
     "counted from the first wording, and no number. For another wording make a copy."
 )
-MEANWHILE = (
+MEANWHILE = _(
     "While you had this page open somebody voted, or the poll closed, so less of it may change "
     "now. Nothing was saved. This is what may change:"
 )
@@ -30,8 +32,8 @@ class BallotForm(forms.Form):
     choice = forms.TypedMultipleChoiceField(
         coerce=int,
         error_messages={
-            "required": "Pick an answer first, then vote.",
-            "invalid_choice": "That answer is not one of this poll's. Pick one of these.",
+            "required": _("Pick an answer first, then vote."),
+            "invalid_choice": _("That answer is not one of this poll's. Pick one of these."),
         },
     )
 
@@ -43,17 +45,40 @@ class BallotForm(forms.Form):
     def clean_choice(self):
         choices = self.cleaned_data["choice"]
         if len(set(choices)) < len(choices):
-            raise forms.ValidationError("An answer was picked twice. Pick each once at most.")
+            raise forms.ValidationError(_("An answer was picked twice. Pick each once at most."))
         if not self.poll.min_choices <= len(choices) <= self.poll.max_choices:
-            raise forms.ValidationError(f"Pick {self.how_many}; you picked {len(choices)}.")
+            raise forms.ValidationError(self.not_so_many(len(choices)))
         return choices
 
     @property
     def how_many(self) -> str:
+        """Say how many answers to pick in a poll that asks for several."""
+        fewest, most = self.poll.min_choices, self.poll.max_choices
+        if fewest == most:
+            words = ngettext("Pick %(most)d answer.", "Pick %(most)d answers.", most)
+        else:
+            words = ngettext(
+                "Pick %(fewest)d to %(most)d answer.", "Pick %(fewest)d to %(most)d answers.", most
+            )
+        return words % {"fewest": fewest, "most": most}
+
+    def not_so_many(self, picked: int) -> str:
         fewest, most = self.poll.min_choices, self.poll.max_choices
         if most == 1:
-            return "one answer"
-        return f"{fewest} answers" if fewest == most else f"{fewest} to {most} answers"
+            words = gettext("Pick one answer; you picked %(picked)d.")
+        elif fewest == most:
+            words = ngettext(
+                "Pick %(most)d answer; you picked %(picked)d.",
+                "Pick %(most)d answers; you picked %(picked)d.",
+                most,
+            )
+        else:
+            words = ngettext(
+                "Pick %(fewest)d to %(most)d answer; you picked %(picked)d.",
+                "Pick %(fewest)d to %(most)d answers; you picked %(picked)d.",
+                most,
+            )
+        return words % {"fewest": fewest, "most": most, "picked": picked}
 
     @property
     def picked(self) -> set[int]:
@@ -67,25 +92,33 @@ class PollForm(forms.ModelForm):
 
     choices = ChoicesField()
     question = forms.CharField(
-        max_length=200, error_messages={"required": "Write the question first."}
+        label=_("Question"),
+        max_length=200,
+        error_messages={"required": _("Write the question first.")},
+        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
     description = forms.CharField(
-        label="Description (optional)",
+        label=_("Description (optional)"),
         required=False,
         max_length=LONGEST_DESCRIPTION,
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
     opens_at = MomentField(
-        label="Opens", required=False, help_text="Leave empty to open it when you publish it."
+        label=pgettext_lazy("a poll", "Opens"),
+        required=False,
+        help_text=_("Leave empty to open it when you publish it."),
     )
     closes_at = MomentField(
-        label="Closes", required=False, help_text="Leave empty to close it yourself."
+        label=pgettext_lazy("a poll", "Closes"),
+        required=False,
+        help_text=_("Leave empty to close it yourself."),
     )
     time_zone = forms.ChoiceField(
+        label=_("Time zone"),
         choices=lambda: [(name, name.replace("_", " ")) for name in time_zones()],
         required=False,
-        help_text="Whose clocks show these times.",
-        error_messages={"invalid_choice": "Choose a time zone of the list."},
+        help_text=_("Whose clocks show these times."),
+        error_messages={"invalid_choice": _("Choose a time zone of the list.")},
     )
     min_choices, max_choices = (
         forms.IntegerField(
@@ -94,12 +127,12 @@ class PollForm(forms.ModelForm):
             min_value=1,
             max_value=MOST_CHOICES,
             error_messages={
-                "invalid": "Write a number, such as 1.",
-                "min_value": "Ask for one answer at least.",
-                "max_value": f"{MOST_CHOICES} is the most.",
+                "invalid": _("Write a number, such as 1."),
+                "min_value": _("Ask for one answer at least."),
+                "max_value": _("%(limit_value)s is the most."),
             },
         )
-        for label in ["Fewest answers", "Most answers"]
+        for label in [_("Fewest answers"), _("Most answers")]
     )
 
     field_order = ["question", "description", "choices"]
@@ -165,14 +198,22 @@ class PollForm(forms.ModelForm):
         if closes_at and closes_at <= timezone.now() and not is_kept:
             raise forms.ValidationError(IS_PAST)
         if closes_at and opens_at and closes_at <= opens_at:
-            raise forms.ValidationError("The poll would close before it opens. Choose a later end.")
+            raise forms.ValidationError(
+                _("The poll would close before it opens. Choose a later end.")
+            )
         return closes_at
 
     def check_numbers(self, min_choices=None, max_choices=None, choices=None, **others):
         if min_choices and max_choices and max_choices < min_choices:
-            self.add_error("max_choices", f"The fewest are {min_choices}; ask for no fewer here.")
+            words = gettext("The fewest are %(fewest)d; ask for no fewer here.")
+            self.add_error("max_choices", words % {"fewest": min_choices})
         elif max_choices and choices and max_choices > len(choices):
-            self.add_error("max_choices", f"There are {len(choices)} choices; ask for no more.")
+            words = ngettext(
+                "There is %(number)d choice; ask for no more.",
+                "There are %(number)d choices; ask for no more.",
+                len(choices),
+            )
+            self.add_error("max_choices", words % {"number": len(choices)})
 
     @transaction.atomic
     def save(self):
@@ -247,7 +288,7 @@ class LockedPollForm(PollForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["choices"].must_stay = True
-        self.fields["closes_at"].help_text = f"As the clocks of {self.instance.zone} show it."
+        self.fields["closes_at"].help_text = as_clocks_show(self.instance.zone)
         self.locked = self.LOCKED + (self.FROZEN if self.instance.is_closed else [])
         # What was typed, its subject in the history, and the wording before.
         self.mended = []
@@ -271,7 +312,7 @@ class LockedPollForm(PollForm):
     def clean_choices(self):
         texts, choices = self.cleaned_data["choices"], self.instance.choices.all()
         if len(texts) != len(choices):
-            raise forms.ValidationError("Somebody has voted, so no choice may come or go.")
+            raise forms.ValidationError(_("Somebody has voted, so no choice may come or go."))
         faults = []
         for row, (choice, text) in enumerate(zip(choices, texts, strict=True)):
             try:
@@ -301,16 +342,19 @@ class LockedPollForm(PollForm):
         closes_at = self.cleaned_data["closes_at"]
         if before and closes_at is None:
             raise forms.ValidationError(
-                "Voters were told an end, so there must be one. Move it to later, or close the "
-                "poll now."
+                _(
+                    "Voters were told an end, so there must be one. Move it to later, or close the "
+                    "poll now."
+                )
             )
         if closes_at and closes_at <= now:
             return now
         if before and closes_at < before:
-            raise forms.ValidationError(
-                f"Voters were told {self.instance.moment(before)}. The end can only move "
-                "to later, or to now: close the poll now for that."
+            words = gettext(
+                "Voters were told %(when)s. The end can only move to later, or to now: close the "
+                "poll now for that."
             )
+            raise forms.ValidationError(words % {"when": self.instance.moment(before)})
         return closes_at
 
     @transaction.atomic
@@ -331,17 +375,21 @@ class LockedPollForm(PollForm):
 class ReopenForm(forms.Form):
     """Until when a closed ``poll`` is open again, and why, for everybody to read."""
 
-    closes_at = MomentField(label="New end", error_messages={"required": "Choose the new end."})
+    closes_at = MomentField(
+        label=_("New end"), error_messages={"required": _("Choose the new end.")}
+    )
     reason = forms.CharField(
+        label=_("Reason"),
         max_length=300,
-        error_messages={"required": "Say why: whoever voted can read it."},
-        help_text="Everybody can read it in the history of the poll.",
+        error_messages={"required": _("Say why: whoever voted can read it.")},
+        help_text=_("Everybody can read it in the history of the poll."),
+        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
 
     def __init__(self, poll, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["closes_at"].zone = poll.zone
-        self.fields["closes_at"].help_text = f"As the clocks of {poll.zone} show it."
+        self.fields["closes_at"].help_text = as_clocks_show(poll.zone)
 
     def clean_closes_at(self):
         if self.cleaned_data["closes_at"] <= timezone.now():
@@ -350,6 +398,10 @@ class ReopenForm(forms.Form):
 
     def clean_reason(self):
         return one_line(self.cleaned_data["reason"])
+
+
+def as_clocks_show(zone) -> str:
+    return gettext("As the clocks of %(zone)s show it.") % {"zone": zone}
 
 
 def told(form, names) -> str:

@@ -24,6 +24,7 @@ from django.template.defaultfilters import truncatechars
 from django.utils.cache import patch_vary_headers
 from django.utils.html import escape
 from django.utils.text import compress_string
+from django.utils.translation import get_language
 
 from .models import Choice, Poll
 
@@ -83,7 +84,8 @@ class KeptMixin:
         if audience is None or len(get_messages(request)):
             return None
         host = request.build_absolute_uri("/")
-        return host, request.get_full_path(), request.user.is_authenticated, audience
+        path = request.get_full_path()
+        return host, path, request.user.is_authenticated, audience, get_language()
 
     def is_good(self, page) -> bool:
         now = time.time()

@@ -6,6 +6,7 @@ from django.db import OperationalError, connections
 from django.db.models import prefetch_related_objects
 from django.http import Http404
 from django.utils.functional import cached_property
+from django.utils.translation import pgettext_lazy
 from django.views.generic import TemplateView
 
 from .kept import KeptMixin
@@ -27,7 +28,11 @@ class PollListView(KeptMixin, TemplateView):
     """The polls of one kind; whoever picks a choice is led to its ballot."""
 
     template_name = "polls/list.html"
-    kinds = {"open": "Open now", "upcoming": "Coming up", "closed": "Closed"}
+    kinds = {
+        "open": pgettext_lazy("polls", "Open now"),
+        "upcoming": pgettext_lazy("polls", "Coming up"),
+        "closed": pgettext_lazy("polls", "Closed"),
+    }
     orders = {
         "open": "newest_first",
         "upcoming": "newest_first",

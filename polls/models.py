@@ -9,6 +9,8 @@ from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 # Models too, which Django looks for here.
 from .ballots import Ballot, Vote
@@ -148,66 +150,80 @@ class PollQuerySet(models.QuerySet):
 
 class Poll(models.Model):
     class ResultsFor(models.TextChoices):
-        EVERYONE = "everyone", "everyone, at any time"
-        VERIFIED = "verified", "whoever proved a phone, at any time"
-        VOTERS = "voters", "whoever voted; after the close, whoever proved a phone"
-        AFTER_CLOSE = "after_close", "everyone, after the close"
-        AUTHOR = "author", "only me"
+        EVERYONE = "everyone", _("everyone, at any time")
+        VERIFIED = "verified", _("whoever proved a phone, at any time")
+        VOTERS = "voters", _("whoever voted; after the close, whoever proved a phone")
+        AFTER_CLOSE = "after_close", _("everyone, after the close")
+        AUTHOR = "author", _("only me")
 
     class Kind(models.TextChoices):
-        OPEN = "open", "Open"
-        UPCOMING = "upcoming", "Coming up"
-        CLOSED = "closed", "Closed"
-        DRAFTS = "drafts", "Drafts"
-        TRASH = "trash", "Trash"
+        OPEN = "open", pgettext_lazy("polls", "Open")
+        UPCOMING = "upcoming", pgettext_lazy("polls", "Coming up")
+        CLOSED = "closed", pgettext_lazy("polls", "Closed")
+        DRAFTS = "drafts", pgettext_lazy("polls", "Drafts")
+        TRASH = "trash", pgettext_lazy("polls", "Trash")
 
-    question = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
+    question = models.CharField(_("question"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, editable=False
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        verbose_name=_("author"),
     )
-    opens_at = models.DateTimeField("opens", default=timezone.now)
+    opens_at = models.DateTimeField(pgettext_lazy("a poll", "opens"), default=timezone.now)
     closes_at = models.DateTimeField(
-        "closes", null=True, blank=True, help_text="Leave empty to keep the poll open."
+        pgettext_lazy("a poll", "closes"),
+        null=True,
+        blank=True,
+        help_text=_("Leave empty to keep the poll open."),
     )
     # Whose clock the author means, by its IANA name; all moments are kept in UTC.
-    time_zone = models.CharField(max_length=50, default="UTC")
-    min_choices = models.PositiveSmallIntegerField("fewest answers", default=1)
-    max_choices = models.PositiveSmallIntegerField("most answers", default=1)
+    time_zone = models.CharField(_("time zone"), max_length=50, default="UTC")
+    min_choices = models.PositiveSmallIntegerField(_("fewest answers"), default=1)
+    max_choices = models.PositiveSmallIntegerField(_("most answers"), default=1)
     results_for = models.CharField(
-        "results are for", max_length=20, choices=ResultsFor, default=ResultsFor.VERIFIED
+        _("results are for"), max_length=20, choices=ResultsFor, default=ResultsFor.VERIFIED
     )
-    may_change = models.BooleanField("a vote may be changed", default=True)
+    may_change = models.BooleanField(_("a vote may be changed"), default=True)
     is_listed = models.BooleanField(
-        "listed", default=True, help_text="Otherwise only those who have the link find the poll."
+        _("listed"),
+        default=True,
+        help_text=_("Otherwise only those who have the link find the poll."),
     )
     forgets_voters = models.BooleanField(
-        "forget who voted",
+        _("forget who voted"),
         default=False,
-        help_text="Three months after the close the marks that tell repeats go; the votes stay.",
+        help_text=_("Three months after the close the marks that tell repeats go; the votes stay."),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     slug = models.CharField(max_length=16, unique=True, default=new_slug, editable=False)
     # Null while the poll is a draft.
-    published_at = models.DateTimeField(null=True, blank=True, default=timezone.now, editable=False)
-    trashed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    published_at = models.DateTimeField(
+        _("published at"), null=True, blank=True, default=timezone.now, editable=False
+    )
+    trashed_at = models.DateTimeField(_("trashed at"), null=True, blank=True, editable=False)
     # What its author and nobody else is told where staff took the poll out of sight.
-    hidden_because = models.CharField("hidden because", max_length=300, blank=True)
+    hidden_because = models.CharField(_("hidden because"), max_length=300, blank=True)
     voters_forgotten_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = PollQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("poll")
+        verbose_name_plural = _("polls")
         constraints = [
             models.CheckConstraint(
                 condition=Q(closes_at__gt=models.F("opens_at")),
                 name="poll_closes_after_it_opens",
-                violation_error_message="A poll must close after it opens.",
+                violation_error_message=_("A poll must close after it opens."),
             ),
             models.CheckConstraint(
                 condition=Q(min_choices__gte=1, max_choices__gte=models.F("min_choices")),
                 name="poll_asks_for_at_least_one_choice",
-                violation_error_message="Ask for one answer at least, and at most for the most.",
+                violation_error_message=_("Ask for one answer at least, and at most for the most."),
             ),
         ]
         indexes = [
@@ -383,17 +399,19 @@ class Poll(models.Model):
 
 
 class Choice(models.Model):
-    poll = models.ForeignKey(Poll, models.CASCADE, related_name="choices")
-    text = models.CharField(max_length=200)
-    position = models.PositiveSmallIntegerField(default=0)
+    poll = models.ForeignKey(Poll, models.CASCADE, related_name="choices", verbose_name=_("poll"))
+    text = models.CharField(_("text"), max_length=200)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
 
     class Meta:
+        verbose_name = _("choice")
+        verbose_name_plural = _("choices")
         ordering = ["position", "pk"]
         constraints = [
             models.UniqueConstraint(
                 fields=["poll", "text"],
                 name="choice_once_per_poll",
-                violation_error_message="This poll already has that choice.",
+                violation_error_message=_("This poll already has that choice."),
             ),
         ]
 

@@ -1,16 +1,19 @@
 """Reports of polls that do not belong here, and what staff do about them."""
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.generic import FormView
 
 from two_factor.mail import send
 from two_factor.models import DAY, Limit, Limited
-from two_factor.steps import in_words
+from two_factor.steps import when_again
 
 from .models import Poll, Report
 from .views import PollMixin, with_query
@@ -19,22 +22,25 @@ from .views import PollMixin, with_query
 # does nothing by itself, so that a crowd can bury a poll only under work.
 MOST_REPORTS = 20
 
-THANKS = "Thank you for the report. Somebody who runs this site will look at the poll."
-REPORTED = "You have reported this poll. Somebody who runs this site will look at it."
-OWN = "This poll is your own, so there is nothing to report. You can change it, or take it away."
+THANKS = _("Thank you for the report. Somebody who runs this site will look at the poll.")
+REPORTED = _("You have reported this poll. Somebody who runs this site will look at it.")
+OWN = _("This poll is your own, so there is nothing to report. You can change it, or take it away.")
 
 
 class ReportForm(forms.ModelForm):
     class Meta:
         model = Report
         fields = ["reason", "words"]
-        labels = {"reason": "What is wrong with this poll?", "words": "In your words (optional)"}
-        help_texts = {"words": "Whoever made the poll is not told who reported it."}
+        labels = {
+            "reason": _("What is wrong with this poll?"),
+            "words": _("In your words (optional)"),
+        }
+        help_texts = {"words": _("Whoever made the poll is not told who reported it.")}
         widgets = {
             "reason": forms.RadioSelect,
-            "words": forms.Textarea(attrs={"rows": 3, "maxlength": 500}),
+            "words": forms.Textarea(attrs={"rows": 3, "maxlength": 500, "dir": "auto"}),
         }
-        error_messages = {"reason": {"required": "Pick what is wrong with it."}}
+        error_messages = {"reason": {"required": _("Pick what is wrong with it.")}}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -43,9 +49,11 @@ class ReportForm(forms.ModelForm):
 
 class HideForm(forms.Form):
     because = forms.CharField(
-        label="The reason, as the author will read it",
+        label=_("The reason, as the author will read it"),
         max_length=300,
-        error_messages={"required": "Give a reason: without one the author cannot mend anything."},
+        error_messages={
+            "required": _("Give a reason: without one the author cannot mend anything.")
+        },
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
     )
 
@@ -54,8 +62,12 @@ def count_report(user):
     """Count one more report today, or raise Limited."""
     limit = Limit.objects.add("reports", user.pk, DAY)
     if limit.count > MOST_REPORTS:
-        most = f"One account makes at most {MOST_REPORTS} reports a day."
-        raise Limited(most, limit.ends_at - timezone.now())
+        words = ngettext(
+            "One account makes at most %(most)d report a day.",
+            "One account makes at most %(most)d reports a day.",
+            MOST_REPORTS,
+        )
+        raise Limited(words % {"most": MOST_REPORTS}, limit.ends_at - timezone.now())
 
 
 class ReportView(PollMixin, FormView):
@@ -104,7 +116,7 @@ class ReportView(PollMixin, FormView):
         return redirect(self.object)
 
     def render_limited(self, limited, form):
-        problem = f"{limited.reason} Please try again in {in_words(limited.retry_after)}."
+        problem = when_again(limited.reason, limited.retry_after)
         context = self.get_context_data(form=form, problem=problem)
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = limited.retry_after
@@ -139,5 +151,7 @@ def settle(reports) -> int:
 
 
 def tell_author(poll, name, **context):
+    # Staff did it, and what they read says nothing of the author.
     if poll.author:
-        send(poll.author, f"polls/mail/{name}", poll=poll, **context)
+        with translation.override(settings.LANGUAGE_CODE):
+            send(poll.author, f"polls/mail/{name}", poll=poll, **context)

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import connection, models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 NOTE = """
     INSERT INTO polls_figure AS noted (poll_id, kind, count) VALUES (%s, %s, 1)
@@ -14,11 +15,11 @@ class Figure(models.Model):
     """How often something happened at a poll that leaves no ballot."""
 
     class Kind(models.TextChoices):
-        REPEATED = "repeated", "a number that had voted, where votes may not be changed"
-        LATE = "late", "a vote outside the time of voting"
-        SENT = "sent", "a code sent to somebody on the way to a vote"
-        PROVEN = "proven", "a phone proven on the way to a vote"
-        FAILED = "failed", "a wrong code on the way to a vote"
+        REPEATED = "repeated", _("a number that had voted, where votes may not be changed")
+        LATE = "late", _("a vote outside the time of voting")
+        SENT = "sent", _("a code sent to somebody on the way to a vote")
+        PROVEN = "proven", _("a phone proven on the way to a vote")
+        FAILED = "failed", _("a wrong code on the way to a vote")
 
     poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="figures")
     kind = models.CharField(max_length=10, choices=Kind)
@@ -47,7 +48,7 @@ class Change(models.Model):
     # What was mended, such as "question" or "choice 7", and its wording before.
     subject = models.CharField(max_length=40, blank=True)
     before = models.TextField(blank=True)
-    voters = models.PositiveIntegerField("voters at the time")
+    voters = models.PositiveIntegerField(_("voters at the time"))
 
     class Meta:
         ordering = ["at", "pk"]
@@ -72,21 +73,23 @@ class Report(models.Model):
     """Somebody, verified, says that a poll does not belong here."""
 
     class Reason(models.TextChoices):
-        SPAM = "spam", "It advertises something, or is spam"
-        ABUSE = "abuse", "It insults or threatens people"
-        PERSONAL = "personal", "It tells somebody's personal data"
-        ILLEGAL = "illegal", "It is against the law"
-        OTHER = "other", "Something else"
+        SPAM = "spam", _("It advertises something, or is spam")
+        ABUSE = "abuse", _("It insults or threatens people")
+        PERSONAL = "personal", _("It tells somebody's personal data")
+        ILLEGAL = "illegal", _("It is against the law")
+        OTHER = "other", _("Something else")
 
     poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="reports")
     reporter = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
-    reason = models.CharField(max_length=10, choices=Reason)
-    words = models.CharField("in your words", max_length=500, blank=True)
-    at = models.DateTimeField(default=timezone.now)
+    reason = models.CharField(_("reason"), max_length=10, choices=Reason)
+    words = models.CharField(_("in your words"), max_length=500, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
     # When staff hid the poll, or found nothing wrong with it.
-    settled_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(_("settled at"), null=True)
 
     class Meta:
+        verbose_name = _("report")
+        verbose_name_plural = _("reports")
         constraints = [
             models.UniqueConstraint(fields=["poll", "reporter"], name="report_once_per_user"),
         ]

@@ -8,12 +8,16 @@ from operator import itemgetter
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers, get_conditional_response
+from django.utils.formats import get_format
+from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
 
 from . import watching
 from .ballots import voter_mark
 from .kept import KeptMixin
+from .languages import asked_language, in_language
 from .models import Ballot
 from .tally import snapshot, tally, votes_by_hour
 from .views import PollMixin
@@ -24,6 +28,8 @@ ASK_EVERY, TELL_EVERY = 5, 15
 # Ballots fetched at once, and lines sent at once.
 BATCH = 1000
 HOUR = timedelta(hours=1)
+# Among these is every plural form of the site's languages: Arabic has six, French one for millions.
+SAMPLES = [0, 1, 2, 3, 11, 100, 1_000_000]
 
 
 class ResultsMixin(PollMixin):
@@ -94,7 +100,44 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
         if self.object.is_closed or not self.object.is_published:
             return None
         key = watching.key_for(self.object)
-        return {"key": key, "ask_every": ASK_EVERY, "tell_every": TELL_EVERY}
+        return {
+            "url": in_language(self.object.url("results_json")),
+            "key": key,
+            "ask_every": ASK_EVERY,
+            "tell_every": TELL_EVERY,
+            "texts": json.dumps(texts()),
+        }
+
+
+def by_number(one: str, many: str) -> list[str]:
+    """Return a sentence for each of ``SAMPLES``; the script takes that of a number like its own."""
+    return [ngettext(one, many, number) for number in SAMPLES]
+
+
+def texts() -> dict:
+    """Return what results.js says and how it writes numbers, as the page does."""
+    grouping = get_format("NUMBER_GROUPING")
+    return {
+        "samples": SAMPLES,
+        "group": get_format("THOUSAND_SEPARATOR") if grouping else "",
+        "decimal": get_format("DECIMAL_SEPARATOR"),
+        "percent": gettext("%(percent)s %%"),
+        "bar": by_number(
+            "%(votes)s vote · %(percent)s %%",
+            "%(votes)s votes · %(percent)s %%",
+        ),
+        "voters": by_number(
+            "%(number)s voter, one proven phone number each.",
+            "%(number)s voters, one proven phone number each.",
+        ),
+        # Translators: read out to whoever does not see the results, before who is ahead
+        "news": by_number("%(number)s voter.", "%(number)s voters."),
+        "live": pgettext("results", "Live"),
+        "changed": gettext("The answers of this poll have changed."),
+        "stopped": gettext("These results are not kept up to date here any more."),
+        "closed": gettext("Voting has closed. These are the final numbers."),
+        "silent": gettext("The site does not answer. Trying again."),
+    }
 
 
 def turnout(hours: list[dict]) -> dict | None:
@@ -136,9 +179,16 @@ class ExportView(ResultsMixin, View):
 
 
 class ResultsJsonView(ExportView):
-    """Public results from the shared copy; else those of the page's key; else of the session."""
+    """Public results from the shared copy; else those of the page's key; else of the session.
+
+    Its one sentence is in the language that the address names, and caches keep each by itself.
+    """
 
     def dispatch(self, request, *args, **kwargs):
+        with translation.override(asked_language(request)):
+            return self.answered(request, *args, **kwargs)
+
+    def answered(self, request, *args, **kwargs):
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             return super().dispatch(request, *args, **kwargs)
         copy = watching.shared_copy(kwargs["pk"], self.link)

@@ -9,7 +9,7 @@ from django.contrib.sitemaps import Sitemap, views
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.views.decorators.cache import cache_page
@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
+from .languages import asked_language
 from .models import Poll
 from .views import BallotView, UnlistedMixin
 
@@ -135,14 +136,19 @@ class CardView(PictureView):
 
     content_type = "image/png"
 
+    def get(self, request, *args, **kwargs):
+        with translation.override(asked_language(request)):
+            return super().get(request, *args, **kwargs)
+
     def content(self):
-        return self.object.question, [choice.text for choice in self.object.choices.all()]
+        choices = [choice.text for choice in self.object.choices.all()]
+        return self.object.question, choices, translation.get_language()
 
     def draw(self) -> bytes:
         # Loaded when the first card is drawn: it costs 0.2 s and 12 MB.
         from . import card
 
-        return card.draw(*self.content())
+        return card.draw(*self.content()[:2])
 
 
 class PollSitemap(Sitemap):

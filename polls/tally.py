@@ -10,13 +10,15 @@ import json
 import secrets
 import time
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import Count
 from django.db.models.functions import TruncHour
-from django.template.defaultfilters import pluralize
 from django.utils import timezone
-from django.utils.text import Truncator, get_text_list
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .models import Poll, Snapshot
 
@@ -68,13 +70,33 @@ def summary(choices: list[dict]) -> str:
     """Say in one sentence who is ahead, or level."""
     most = max((choice["votes"] for choice in choices), default=0)
     if most == 0:
-        return "Nobody has voted yet."
+        return _("Nobody has voted yet.")
     ahead = [choice["text"] for choice in choices if choice["votes"] == most]
     names = [f"“{Truncator(text).chars(LONGEST_NAME)}”" for text in ahead]
     if len(names) == 1:
-        return f"{names[0]} has the most votes: {most}."
-    who = get_text_list(names, "and") if len(names) <= MOST_NAMED else f"{len(names)} answers"
-    return f"{who} are level, with {most} vote{pluralize(most)} each."
+        words = _("%(name)s has the most votes: %(votes)s.")
+        return words % {"name": names[0], "votes": intcomma(most)}
+    if len(names) > MOST_NAMED:
+        words = ngettext(
+            "%(answers)s answers are level, with %(votes)s vote each.",
+            "%(answers)s answers are level, with %(votes)s votes each.",
+            most,
+        )
+        return words % {"answers": len(names), "votes": intcomma(most)}
+    words = ngettext(
+        "%(names)s are level, with %(votes)s vote each.",
+        "%(names)s are level, with %(votes)s votes each.",
+        most,
+    )
+    return words % {"names": listed(names), "votes": intcomma(most)}
+
+
+def listed(names: list[str]) -> str:
+    """Join two or more names as a list in a sentence."""
+    *first, last = names
+    # Translators: between the names of a list, except the last two: Tea, coffee and milk
+    words = _("%(names)s and %(last)s")
+    return words % {"names": _(", ").join(first), "last": last}
 
 
 def recent(poll: Poll) -> dict:

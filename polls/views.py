@@ -7,6 +7,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import DetailView, FormView, TemplateView
 from django.views.generic.detail import SingleObjectMixin
 
@@ -19,10 +21,10 @@ from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
 from .receipts import read_receipt, receipt_for
 
-NOT_WRITTEN = (
+NOT_WRITTEN = _(
     "We could not write your vote down, so it is not counted. Please vote again in a few minutes."
 )
-ALREADY_VOTED = "You have voted. In this poll a vote cannot be changed, so the first one stays."
+ALREADY_VOTED = _("You have voted. In this poll a vote cannot be changed, so the first one stays.")
 
 
 def with_query(path: str, query: dict) -> str:
@@ -158,21 +160,25 @@ class VoteView(PollMixin, FormView):
         return self.render_to_response(self.get_context_data(form=form), status=status)
 
     def thank(self, ballot):
-        counted = "Your vote is counted."
+        counted = gettext("Your vote is counted.")
         if ballot.revision > 1:
-            counted = "Your new vote is counted. It replaced your earlier one."
+            counted = gettext("Your new vote is counted. It replaced your earlier one.")
         receipt = receipt_for(ballot)
-        receipt_url = reverse("receipt", args=[receipt])
-        words = "{} With this receipt you can check that later: <a href='{}'>{}</a>."
-        messages.success(self.request, format_html(words, counted, receipt_url, receipt))
+        url = reverse("receipt", args=[receipt])
+        words = gettext(
+            "With this receipt you can check that later: <a href='{url}'>{receipt}</a>."
+        )
+        check = format_html(words, url=url, receipt=receipt)
+        messages.success(self.request, format_html("{} {}", counted, check))
 
     def closed_sentence(self):
         poll = self.object
         # Not by is_upcoming: the database refused a moment ago, and the opening may be past now.
-        opens_or_closed, at = (
-            ("closed", poll.closes_at) if poll.is_closed else ("opens", poll.opens_at)
-        )
-        return f"Voting {opens_or_closed} at {poll.moment(at)}. Your vote was not counted."
+        if poll.is_closed:
+            words = gettext("Voting closed at %(when)s. Your vote was not counted.")
+            return words % {"when": poll.moment(poll.closes_at)}
+        words = gettext("Voting opens at %(when)s. Your vote was not counted.")
+        return words % {"when": poll.moment(poll.opens_at)}
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(has_voted=self.has_voted, **kwargs)

@@ -16,6 +16,7 @@ from django.core.cache import cache
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
+from django.utils.translation import get_language
 
 from .models import Choice, Poll
 from .tally import tally
@@ -49,6 +50,15 @@ def opens(key: str, pk: int, rule: str) -> bool:
         return False
 
 
+def name_of(pk: int, language: str | None = None) -> str:
+    """Name the copy of a poll's results in a language, or else in the one that is spoken."""
+    return f"watched-{pk}-{language or get_language()}"
+
+
+def names_of(pk: int) -> list[str]:
+    return [name_of(pk, language) for language, _ in settings.LANGUAGES]
+
+
 def shared_copy(pk: int, link: str) -> dict:
     """Return the results as of a moment ago: ``rule``, ``is_public``, ``body``, ``etag`` …
 
@@ -58,7 +68,7 @@ def shared_copy(pk: int, link: str) -> dict:
     # No poll has such an id, and no cache takes a key of any length.
     if pk.bit_length() > 63:
         return {}
-    name = f"watched-{pk}"
+    name = name_of(pk)
     copy = cache.get(name)
     if is_too_old(copy) or cache.add(f"{name}-turn", True, ANEW):
         copy = make_copy(pk)
@@ -77,8 +87,7 @@ def is_too_old(copy: dict | None) -> bool:
 
 def nudge(pk: int):
     """Have the next reader get a copy with the vote that was just cast, unless votes pour in."""
-    name = f"watched-{pk}"
-    nudges = f"{name}-nudges-{int(time.time())}"
+    nudges = f"watched-{pk}-nudges-{int(time.time())}"
     # Kept longer than its second, lest it end between the two and then stay for ever.
     cache.add(nudges, 0, 10)
     try:
@@ -87,17 +96,17 @@ def nudge(pk: int):
         # The cache was emptied between the two, and the vote is counted already.
         has_turned = False
     if not has_turned:
-        cache.delete(f"{name}-turn")
+        cache.delete_many([f"{name}-turn" for name in names_of(pk)])
 
 
 @receiver([post_save, post_delete], sender=Poll)
 def forget_copy(sender, instance, **kwargs):
-    cache.delete(f"watched-{instance.pk}")
+    cache.delete_many(names_of(instance.pk))
 
 
 @receiver([post_save, post_delete], sender=Choice)
 def forget_copy_with_choice(sender, instance, **kwargs):
-    cache.delete(f"watched-{instance.poll_id}")
+    cache.delete_many(names_of(instance.poll_id))
 
 
 def make_copy(pk: int) -> dict:

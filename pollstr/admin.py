@@ -4,6 +4,7 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from two_factor.mixins import is_verified, redirect_to_two_factor
@@ -15,7 +16,7 @@ class AdminSite(admin.AdminSite):
     """Django's admin, for staff who have proven their phone in this browser."""
 
     site_header = site_title = "Pollstr"
-    index_title = "Administration"
+    index_title = _("Administration")
 
     def has_permission(self, request):
         return super().has_permission(request) and is_verified(request)
@@ -26,7 +27,7 @@ class AdminSite(admin.AdminSite):
         return own + super().get_urls()
 
     def today(self, request):
-        context = self.each_context(request) | today() | {"title": "The last 24 hours"}
+        context = self.each_context(request) | today() | {"title": _("The last 24 hours")}
         return TemplateResponse(request, "admin/today.html", context)
 
     def login(self, request, extra_context=None):

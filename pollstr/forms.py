@@ -2,10 +2,11 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from two_factor.forms import PasswordForm
 
-LAST_SUPERUSER = (
+LAST_SUPERUSER = _(
     "You are the last administrator of this site. Make somebody else one first, "
     "then delete your account."
 )
@@ -16,8 +17,10 @@ class RegisterForm(UserCreationForm):
 
     email = forms.EmailField(
         required=False,
-        label="Email (optional)",
-        help_text="To let you back in without your password, and to warn you about your account.",
+        label=_("Email (optional)"),
+        help_text=_(
+            "To let you back in without your password, and to warn you about your account."
+        ),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
@@ -29,9 +32,9 @@ class RegisterForm(UserCreationForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.attrs["autocomplete"] = "username"
-        self.fields["username"].help_text = "Letters, digits and @ . + - _"
-        self.fields["password1"].help_text = "At least 8 characters, and nothing common."
-        self.fields["password2"].label = "Password again"
+        self.fields["username"].help_text = _("Letters, digits and @ . + - _")
+        self.fields["password1"].help_text = _("At least 8 characters, and nothing common.")
+        self.fields["password2"].label = _("Password again")
         self.fields["password2"].help_text = ""
 
     def save(self):
@@ -40,7 +43,7 @@ class RegisterForm(UserCreationForm):
             with transaction.atomic():
                 return super().save()
         except IntegrityError:
-            self.add_error("username", "A user with that username already exists.")
+            self.add_error("username", _("A user with that username already exists."))
             return None
 
 

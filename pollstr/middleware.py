@@ -1,7 +1,10 @@
 """What every answer has: headers that fence the site in, and a page in the site's look."""
 
 from django.conf import settings
+from django.middleware import locale
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 # What the site never asks a browser for, and no frame or script in its pages may have either.
 DEVICES = ["camera", "display-capture", "geolocation", "microphone", "payment", "usb"]
@@ -22,6 +25,24 @@ def fences(get_response):
         return response
 
     return middleware
+
+
+class LocaleMiddleware(locale.LocaleMiddleware):
+    """Speak each visitor's language: the one chosen on the site, or else the browser's.
+
+    Only pages speak. What has no words, or names its language in its address, caches on the way
+    may keep once for everybody; and what they keep not at all need not say that it varies.
+    """
+
+    def process_response(self, request, response):
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and "no-store" not in response.headers.get("Cache-Control", ""):
+            patch_vary_headers(response, ["Accept-Language", "Cookie"])
+        if is_page:
+            response.headers.setdefault("Content-Language", translation.get_language())
+        # What fails before this in the next request is told in the site's own language.
+        translation.deactivate()
+        return response
 
 
 def error_pages(get_response):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from polls.models import Ballot, Figure
 from two_factor.history import Event
@@ -23,17 +24,21 @@ BAR = 100  # pixels
 
 def limits_told() -> dict[str, tuple[str, int]]:
     """Return what a person calls each limit, and when it is used up."""
+    sign_ins = {
+        "name and address": _("failed sign-ins by one name and address in ten minutes"),
+        "name": _("failed sign-ins by one name in ten minutes"),
+        "address": _("failed sign-ins by one address in ten minutes"),
+    }
     return {
-        "user": ("codes to one user in an hour", settings.VERIFY_SENDS_PER_USER),
-        "number": ("codes to one number in an hour", settings.VERIFY_SENDS_PER_NUMBER),
-        "address": ("codes from one address in an hour", settings.VERIFY_SENDS_PER_IP),
-        "prefix": ("codes to one range of numbers in an hour", settings.VERIFY_SENDS_PER_PREFIX),
-        "site": ("codes of the whole site in a day", settings.VERIFY_SENDS_PER_DAY),
-        "braked": ("a range of numbers paused, hardly any of whose codes were used", 1),
-        "polls": ("polls made by one account in a day", settings.POLLS_PER_DAY),
+        "user": (_("codes to one user in an hour"), settings.VERIFY_SENDS_PER_USER),
+        "number": (_("codes to one number in an hour"), settings.VERIFY_SENDS_PER_NUMBER),
+        "address": (_("codes from one address in an hour"), settings.VERIFY_SENDS_PER_IP),
+        "prefix": (_("codes to one range of numbers in an hour"), settings.VERIFY_SENDS_PER_PREFIX),
+        "site": (_("codes of the whole site in a day"), settings.VERIFY_SENDS_PER_DAY),
+        "braked": (_("a range of numbers paused, hardly any of whose codes were used"), 1),
+        "polls": (_("polls made by one account in a day"), settings.POLLS_PER_DAY),
         **{
-            f"sign-in by {key}": (f"failed sign-ins by one {key} in ten minutes", most)
-            for key, most in MOST_FAILED_SIGN_INS.items()
+            f"sign-in by {key}": (sign_ins[key], most) for key, most in MOST_FAILED_SIGN_INS.items()
         },
     }
 
@@ -54,7 +59,7 @@ def hours(now) -> list[dict]:
 
 def limits_reached(since) -> list[dict]:
     told = limits_told()
-    most = {name: count for name, (_, count) in told.items()}
+    most = {name: count for name, (_label, count) in told.items()}
     return [row | {"label": told[row["name"]][0]} for row in Limit.objects.reached(most, since)]
 
 

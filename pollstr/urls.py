@@ -68,6 +68,7 @@ urlpatterns = [
         legal.LegalView.as_view(template_name="legal/accessibility.html"),
         name="accessibility",
     ),
+    path("language/", views.language, name="language"),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -6,23 +6,27 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout, views
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, connection
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 from django.views.generic import FormView, TemplateView
+from django.views.i18n import set_language
 
 from polls.kept import KeptMixin
 from polls.models import Ballot
 from two_factor.forms import WRONG_PASSWORD
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
 from two_factor.models import Limit, Limited, TwoFactor
-from two_factor.steps import StepMixin, client_address, in_words
+from two_factor.steps import StepMixin, client_address, when_again
 
 from .forms import AccountDeleteForm, RegisterForm
 from .migrated import NotMigrated, demand_migrations
@@ -60,12 +64,12 @@ class LimitedFormMixin:
         return super().post(request, *args, **kwargs)
 
     def count(self):
-        for name, value, _, seconds in self.limits():
+        for name, value, _most, seconds in self.limits():
             Limit.objects.add(name, value, seconds)
 
     def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
-        problem = f"Too many tries. Please try again in {in_words(wait)}."
+        problem = when_again(_("Too many tries."), wait)
         # What was typed is shown again, but not looked at: not even whether it was right.
         kwargs = self.get_form_kwargs() | {"data": None, "files": None}
         form = self.get_form_class()(**kwargs | {"initial": self.request.POST.dict()})
@@ -235,8 +239,18 @@ class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
     def say_goodbye(self):
         # Sessions in other browsers end with the user they name.
         logout(self.request)
-        messages.success(self.request, "Your account is deleted. Thank you for voting with us.")
+        messages.success(self.request, _("Your account is deleted. Thank you for voting with us."))
         return redirect("polls:list")
+
+
+# Without a token, which would make every page its reader's own and keep it from being shared.
+@csrf_exempt
+@require_POST
+def language(request):
+    """Keep the language that somebody chose on a page of ours, and lead back there."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise PermissionDenied("Only our own pages choose a language.")
+    return set_language(request)
 
 
 @require_safe

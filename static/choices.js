@@ -10,7 +10,7 @@ function addRow(rows) {
   for (const name of ["aria-invalid", "aria-describedby"]) input.removeAttribute(name);
   input.classList.remove("is-invalid");
   input.value = "";
-  input.setAttribute("aria-label", `Choice ${rows.children.length + 1}`);
+  input.setAttribute("aria-label", grower.dataset.label.replace("{number}", rows.children.length + 1));
   rows.append(row);
 }
 

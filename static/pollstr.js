@@ -50,7 +50,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const lines = [...document.querySelectorAll(button.dataset.copy)].map((line) => line.value ?? line.textContent);
     await navigator.clipboard.writeText(lines.join("\n"));
-    button.textContent = "Copied";
+    button.textContent = button.dataset.copied;
   });
 }
 
@@ -68,12 +68,12 @@ for (const part of document.querySelectorAll("[data-share]")) {
 
 // Buttons that the server would refuse for some seconds count them down.
 for (const button of document.querySelectorAll("[data-wait-seconds]")) {
-  const label = button.textContent;
+  const label = button.textContent, waiting = document.body.dataset.wait;
   const ready = Date.now() + 1000 * button.dataset.waitSeconds;
   const tick = () => {
     const left = Math.ceil((ready - Date.now()) / 1000);
     button.disabled = left > 0;
-    button.textContent = left > 0 ? `${label} (${left} s)` : label;
+    button.textContent = left > 0 ? waiting.replace("{label}", label).replace("{seconds}", left) : label;
     if (left > 0) setTimeout(tick, 250);
   };
   tick();

@@ -2,15 +2,27 @@
 
 // Milliseconds without an answer; and how many times slower it asks at most, after errors.
 const PATIENCE = 20000, SLOWEST = 12;
-const percent = new Intl.NumberFormat("en", { maximumFractionDigits: 1, roundingMode: "halfEven" });
-const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+const rounded = new Intl.NumberFormat("en", { maximumFractionDigits: 1, roundingMode: "halfEven", useGrouping: false });
+const plurals = new Intl.PluralRules(document.documentElement.lang);
 
 function watch(part) {
   const { watch: url, key, askEvery, tellEvery } = part.dataset;
+  const texts = JSON.parse(part.dataset.texts);
   const find = (name) => part.querySelector(`[data-${name}]`);
   const hint = find("live"), told = find("told"), link = part.querySelector(".live a");
   let countedAt = Date.parse(part.dataset.countedAt);
   let etag, timer, news, toldAt = -Infinity, failures = 0, isAsking = false, isClosed = false, isOver = false;
+
+  // Numbers as the server writes them, which knows fewer rules than the browser.
+  const whole = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, texts.group);
+  const fraction = (n) => rounded.format(n).replace(".", texts.decimal);
+  const fill = (text, values) => text.replace(/%\((\w+)\)s|%%/g, (mark, name) => (name ? values[name] : "%"));
+
+  // Of the sentences for some numbers, that for a number of which this language speaks alike.
+  function counted(sentences, n, values) {
+    const like = texts.samples.findIndex((sample) => plurals.select(sample) === plurals.select(n));
+    return fill(sentences[like < 0 ? sentences.length - 1 : like], values);
+  }
 
   function say(words, isLive) {
     hint.textContent = words;
@@ -35,15 +47,15 @@ function watch(part) {
   function show({ voters, choices, summary }) {
     for (const { id, votes } of choices) {
       const row = part.querySelector(`[data-choice="${id}"]`), bar = row.querySelector("progress");
-      const share = `${percent.format(voters && (100 * votes) / voters)} %`;
-      row.querySelector(".bar-number").textContent = `${many(votes, "vote")} · ${share}`;
+      const percent = fraction(voters && (100 * votes) / voters);
+      row.querySelector(".bar-number").textContent = counted(texts.bar, votes, { votes: whole(votes), percent });
       bar.max = voters || 1;
       bar.value = votes;
-      bar.textContent = share;
+      bar.textContent = fill(texts.percent, { percent });
     }
-    const total = `${many(voters, "voter")}, one proven phone number each.`;
+    const total = counted(texts.voters, voters, { number: whole(voters) });
     if (find("summary").textContent !== summary || find("voters").textContent !== total) {
-      news = `${many(voters, "voter")}. ${summary}`;
+      news = `${counted(texts.news, voters, { number: whole(voters) })} ${summary}`;
     }
     find("summary").textContent = summary;
     find("voters").textContent = total;
@@ -56,7 +68,7 @@ function watch(part) {
     if (at <= countedAt && !isClosed) return;
     [etag, countedAt] = [tag, at];
     const shown = [...part.querySelectorAll("[data-choice]")].map((row) => Number(row.dataset.choice));
-    if (String(shown) !== String(results.choices.map(({ id }) => id))) end("The answers of this poll have changed.");
+    if (String(shown) !== String(results.choices.map(({ id }) => id))) end(texts.changed);
     else show(results);
   }
 
@@ -67,13 +79,13 @@ function watch(part) {
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(url, { headers, signal, cache: "no-store", redirect: "manual" });
     if (answer.type === "opaqueredirect" || [403, 404].includes(answer.status)) {
-      return end("These results are not kept up to date here any more.");
+      return end(texts.stopped);
     }
     if (answer.ok) take(await answer.json(), answer.headers.get("ETag"));
     else if (answer.status !== 304) throw new Error(answer.status);
     // One answer more, for votes that were under way at the close.
     if (wasClosed && !isOver) {
-      end("Voting has closed. These are the final numbers.");
+      end(texts.closed);
       document.querySelector("[data-while-open]")?.setAttribute("hidden", "");
     }
   }
@@ -85,17 +97,17 @@ function watch(part) {
     try {
       await ask();
       failures = 0;
-      if (!isOver) say("Live", true);
+      if (!isOver) say(texts.live, true);
     } catch {
       failures += 1;
-      say("The site does not answer. Trying again.", false);
+      say(texts.silent, false);
     }
     isAsking = false;
     tell();
     if (!isOver) timer = setTimeout(round, 1000 * askEvery * Math.min(2 ** failures, SLOWEST));
   }
 
-  say("Live", true);
+  say(texts.live, true);
   document.addEventListener("visibilitychange", round);
   timer = setTimeout(round, 1000 * askEvery);
 }

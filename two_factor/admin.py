@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from django.contrib import admin
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .history import Event
 from .models import TwoFactor
@@ -25,6 +26,10 @@ class TwoFactorAdmin(ReadOnlyAdmin):
     search_fields = ["user__username"]
     actions = ["reset"]
 
+    @admin.display(description=_("masked number"))
+    def masked_number(self, two_factor):
+        return two_factor.masked_number
+
     def has_delete_permission(self, request, obj=None):
         # Nothing deletes it but the account it belongs to, whose page asks here as well.
         is_own_page = request.resolver_match.url_name.startswith("two_factor_")
@@ -38,12 +43,12 @@ class TwoFactorAdmin(ReadOnlyAdmin):
     def has_reset_permission(self, request):
         return request.user.has_perm("two_factor.change_twofactor")
 
-    @admin.action(description="Remove the phone of the chosen users", permissions=["reset"])
+    @admin.action(description=_("Remove the phone of the chosen users"), permissions=["reset"])
     def reset(self, request, queryset):
         for two_factor in queryset:
             two_factor.reset()
             self.log_change(request, two_factor, "Removed the phone.")
-        self.message_user(request, "Removed. They prove a phone anew at their next vote.")
+        self.message_user(request, _("Removed. They prove a phone anew at their next vote."))
 
 
 @admin.register(Event)

@@ -4,6 +4,9 @@ import unicodedata
 import phonenumbers
 from django import forms
 from django.conf import settings
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.phonenumber import PhoneNumber
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
@@ -32,12 +35,12 @@ def accepted_countries() -> str:
 
 class PhoneForm(forms.Form):
     number = forms.CharField(
-        label="Phone number",
+        label=_("Phone number"),
         max_length=40,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
         error_messages={
-            "required": "Type your phone number.",
-            "max_length": "That is too long for a phone number.",
+            "required": _("Type your phone number."),
+            "max_length": _("That is too long for a phone number."),
         },
     )
 
@@ -46,11 +49,10 @@ class PhoneForm(forms.Form):
         region = settings.VERIFY_DEFAULT_REGION
         example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
         spelled = phonenumbers.format_number(example, PhoneNumberFormat.INTERNATIONAL)
-        self.fields[
-            "number"
-        ].help_text = (
-            f"With its country code, such as {spelled}; without one we read it as of {region}."
+        words = gettext(
+            "With its country code, such as %(example)s; without one we read it as of %(country)s."
         )
+        self.fields["number"].help_text = words % {"example": spelled, "country": region}
 
     def clean_number(self) -> PhoneNumber:
         """Judge the number before a message to it is paid for."""
@@ -61,12 +63,15 @@ class PhoneForm(forms.Form):
         is_refused_voip = kind == PhoneNumberType.VOIP and not settings.VERIFY_ALLOW_VOIP
         if kind not in ORDINARY_TYPES or is_refused_voip or region == "001":
             raise forms.ValidationError(
-                "This kind of number cannot receive codes. Use an ordinary mobile or landline."
+                _("This kind of number cannot receive codes. Use an ordinary mobile or landline.")
             )
         if "*" not in settings.VERIFY_REGIONS and region not in settings.VERIFY_REGIONS:
+            words = gettext(
+                "We cannot send codes to numbers of this country (%(country)s) yet. "
+                "Numbers of these countries can vote: %(countries)s."
+            )
             raise forms.ValidationError(
-                f"We cannot send codes to numbers of this country ({region}) yet. "
-                f"Numbers of these countries can vote: {accepted_countries()}."
+                words % {"country": region, "countries": accepted_countries()}
             )
         return PhoneNumber.from_string(phonenumbers.format_number(number, PhoneNumberFormat.E164))
 
@@ -79,16 +84,18 @@ def parse(text: str):
     readings = [number for number in map(read, spellings) if number]
     if not readings:
         raise forms.ValidationError(
-            "That is not a phone number. Type it with its country code, such as +1 202 555 0123."
+            _("That is not a phone number. Type it with its country code, such as +1 202 555 0123.")
         )
     number = next(filter(phonenumbers.is_valid_number, readings), None)
     if number is None:
         raise forms.ValidationError(
-            "No phone has that number. Check the digits and the country code, "
-            "such as +1 202 555 0123."
+            _(
+                "No phone has that number. Check the digits and the country code, "
+                "such as +1 202 555 0123."
+            )
         )
     if number.extension:
-        raise forms.ValidationError("Codes cannot reach an extension. Type a direct number.")
+        raise forms.ValidationError(_("Codes cannot reach an extension. Type a direct number."))
     return number
 
 
@@ -106,14 +113,14 @@ def plain_digits(text: str) -> str:
 
 class CodeForm(forms.Form):
     code = forms.CharField(
-        label="Code",
+        label=_("Code"),
         max_length=40,
         widget=forms.TextInput(
             attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True}
         ),
         error_messages={
-            "required": "Type the code from your phone.",
-            "max_length": f"The code has {CODE_LENGTH} digits.",
+            "required": _("Type the code from your phone."),
+            "max_length": format_lazy(_("The code has {digits} digits."), digits=CODE_LENGTH),
         },
     )
 
@@ -121,33 +128,40 @@ class CodeForm(forms.Form):
         """Return the code in plain digits, however it was typed: spaced, or in another script."""
         typed = plain_digits(re.sub(r"[\W_]", "", self.cleaned_data["code"]))
         if not typed.isdecimal():
-            raise forms.ValidationError(f"The code is made of {CODE_LENGTH} digits only.")
+            words = gettext("The code is made of %(digits)d digits only.")
+            raise forms.ValidationError(words % {"digits": CODE_LENGTH})
         if len(typed) != CODE_LENGTH:
-            raise forms.ValidationError(
-                f"The code has {CODE_LENGTH} digits; you typed {len(typed)}."
+            words = ngettext(
+                "The code has %(digits)d digits; you typed %(typed)d.",
+                "The code has %(digits)d digits; you typed %(typed)d.",
+                len(typed),
             )
+            raise forms.ValidationError(words % {"digits": CODE_LENGTH, "typed": len(typed)})
         return typed
 
 
 class RecoveryForm(forms.Form):
     code = forms.CharField(
-        label="Recovery code",
+        label=_("Recovery code"),
         max_length=60,
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         ),
         error_messages={
-            "required": "Type one of your recovery codes.",
-            "max_length": "A recovery code is shorter than that.",
+            "required": _("Type one of your recovery codes."),
+            "max_length": _("A recovery code is shorter than that."),
         },
     )
 
     def clean_code(self) -> str:
         code = plain(self.cleaned_data["code"])
         if len(code) != LENGTH:
-            raise forms.ValidationError(
-                f"A recovery code has {LENGTH} letters and digits; you typed {len(code)}."
+            words = ngettext(
+                "A recovery code has %(length)d letters and digits; you typed %(typed)d.",
+                "A recovery code has %(length)d letters and digits; you typed %(typed)d.",
+                len(code),
             )
+            raise forms.ValidationError(words % {"length": LENGTH, "typed": len(code)})
         return code
 
 
@@ -155,11 +169,11 @@ class PasswordForm(forms.Form):
     """The password of ``user`` once more, before a grave act."""
 
     password = forms.CharField(
-        label="Your password",
+        label=_("Your password"),
         max_length=1000,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        error_messages={"required": "Type your password."},
+        error_messages={"required": _("Type your password.")},
     )
 
     def __init__(self, user, *args, **kwargs):
@@ -169,7 +183,7 @@ class PasswordForm(forms.Form):
     def clean_password(self):
         password = self.cleaned_data["password"]
         if not self.user.check_password(password):
-            raise forms.ValidationError("That is not your password.", code=WRONG_PASSWORD)
+            raise forms.ValidationError(_("That is not your password."), code=WRONG_PASSWORD)
         return password
 
 
@@ -178,10 +192,10 @@ class ChangeForm(PasswordForm, PhoneForm):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["number"].label = "New phone number"
+        self.fields["number"].label = _("New phone number")
 
     def clean_number(self):
         number = super().clean_number()
         if number == self.user.two_factor.number:
-            raise forms.ValidationError("That is your number already.")
+            raise forms.ValidationError(_("That is your number already."))
         return number

@@ -10,6 +10,8 @@ from django.db.models import Avg, Count, Max, Q
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 logger = logging.getLogger(__name__)
 
@@ -117,43 +119,47 @@ class Event(models.Model):
     """One thing that happened on the way to a verified phone. Never changed, only purged by age."""
 
     class Kind(models.TextChoices):
-        STARTED = "started", "code sent"
-        RESENT = "resent", "code sent again"
-        CALLED = "called", "called instead"
-        DELIVERED = "delivered", "delivered"
-        UNDELIVERED = "undelivered", "not delivered"
-        FAILED = "failed", "wrong code"
-        VOID = "void", "too many wrong codes"
-        LOCKED = "locked", "locked"
-        TROUBLE = "trouble", "provider's trouble"
-        CANCELLED = "cancelled", "cancelled"
-        VERIFIED = "verified", "verified"
-        CHANGED = "changed", "number changed"
-        RESET = "reset", "number removed"
-        RECOVERY_CODES = "recovery_codes", "new recovery codes"
-        RECOVERED = "recovered", "recovery code used"
+        STARTED = "started", pgettext_lazy("what happened", "code sent")
+        RESENT = "resent", pgettext_lazy("what happened", "code sent again")
+        CALLED = "called", pgettext_lazy("what happened", "called instead")
+        DELIVERED = "delivered", pgettext_lazy("what happened", "delivered")
+        UNDELIVERED = "undelivered", pgettext_lazy("what happened", "not delivered")
+        FAILED = "failed", pgettext_lazy("what happened", "wrong code")
+        VOID = "void", pgettext_lazy("what happened", "too many wrong codes")
+        LOCKED = "locked", pgettext_lazy("what happened", "locked")
+        TROUBLE = "trouble", pgettext_lazy("what happened", "provider's trouble")
+        CANCELLED = "cancelled", pgettext_lazy("what happened", "cancelled")
+        VERIFIED = "verified", pgettext_lazy("what happened", "verified")
+        CHANGED = "changed", pgettext_lazy("what happened", "number changed")
+        RESET = "reset", pgettext_lazy("what happened", "number removed")
+        RECOVERY_CODES = "recovery_codes", pgettext_lazy("what happened", "new recovery codes")
+        RECOVERED = "recovered", pgettext_lazy("what happened", "recovery code used")
 
     STARTS = (Kind.STARTED, Kind.RESENT)
     # What costs money.
     SENDS = (*STARTS, Kind.CALLED)
 
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    kind = models.CharField(max_length=20, choices=Kind)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
-    channel = models.CharField(max_length=5, blank=True)
-    number = models.CharField("number (masked)", max_length=20, blank=True)
-    region = models.CharField("country", max_length=3, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, verbose_name=_("user")
+    )
+    channel = models.CharField(_("channel"), max_length=5, blank=True)
+    number = models.CharField(_("number (masked)"), max_length=20, blank=True)
+    region = models.CharField(_("country"), max_length=3, blank=True)
     range_key = models.CharField(max_length=64, blank=True)
-    address = models.CharField(max_length=45, blank=True)
-    seconds = models.PositiveIntegerField("seconds since the code was sent", null=True)
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    seconds = models.PositiveIntegerField(_("seconds since the code was sent"), null=True)
     # Null where Vonage was not asked.
-    provider_ms = models.PositiveIntegerField("milliseconds that Vonage took", null=True)
+    provider_ms = models.PositiveIntegerField(_("milliseconds that Vonage took"), null=True)
     # Null where Vonage did what was asked, or gave no answer.
-    provider_status = models.PositiveSmallIntegerField("HTTP status of a refusal", null=True)
+    provider_status = models.PositiveSmallIntegerField(_("HTTP status of a refusal"), null=True)
 
     objects = EventQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         ordering = ["-at", "-pk"]
         indexes = [models.Index(fields=["range_key", "at"], name="event_range_at")]
 
@@ -179,7 +185,8 @@ def brake(number):
     if Limit.objects.add("braked", range_key(number), int(WATCHED.total_seconds())).count == 1:
         region = phonenumbers.region_code_for_number(number)
         logger.error("Codes to a range of numbers in %s are paused: hardly any are used", region)
-    raise Limited("Codes to numbers like this one are paused: hardly any were used.", WATCHED)
+    reason = gettext("Codes to numbers like this one are paused: hardly any were used.")
+    raise Limited(reason, WATCHED)
 
 
 def record(kind, user, *, verification=None, number=None, **facts) -> Event:

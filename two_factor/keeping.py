@@ -4,6 +4,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, TemplateView
 
@@ -19,10 +21,10 @@ from .views import StartMixin
 # Grave acts ask for a proof no older than this many seconds.
 FRESH = 15 * 60
 
-NO_CODES_YET = (
+NO_CODES_YET = gettext_noop(
     "Recovery codes come after the first proof of a phone. Type a number you have with you."
 )
-NO_SUCH_CODE = "That is none of your recovery codes, or it was used before."
+NO_SUCH_CODE = gettext_noop("That is none of your recovery codes, or it was used before.")
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
@@ -50,7 +52,7 @@ class RecoverView(StepMixin, FormView):
         except Limited as limited:
             return self.render_problem(limited, form)
         self.note_wrong_guess()
-        form.add_error("code", NO_SUCH_CODE)
+        form.add_error("code", _(NO_SUCH_CODE))
         return self.form_invalid(form)
 
     def recovered(self):
@@ -61,7 +63,12 @@ class RecoverView(StepMixin, FormView):
         self.record(Event.Kind.RECOVERED)
         left = RecoveryCode.objects.unused().filter(user=user).count()
         signals.recovery_code_used.send(TwoFactor, user=user, request=self.request, left=left)
-        messages.success(self.request, f"Verified with a recovery code. You have {left} left.")
+        words = ngettext(
+            "Verified with a recovery code. You have %(left)d left.",
+            "Verified with a recovery code. You have %(left)d left.",
+            left,
+        )
+        messages.success(self.request, words % {"left": left})
         return redirect(self.next_url)
 
 
@@ -130,7 +137,8 @@ class LimitsView(TemplateView):
     def get_context_data(self, **kwargs):
         return super().get_context_data(
             settings=settings,
-            waits=[in_words(seconds) for seconds in settings.VERIFY_RESEND_WAITS],
+            # Translators: between the times to wait: 30 seconds, then 60 seconds, then 3 minutes
+            waits=_(", then ").join(map(in_words, settings.VERIFY_RESEND_WAITS)),
             lock=in_words(settings.VERIFY_LOCK_SECONDS),
             verified=in_words(settings.VERIFIED_SECONDS),
             idle=in_words(settings.VERIFIED_IDLE_SECONDS),

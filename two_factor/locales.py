@@ -1,5 +1,6 @@
 """In which language Vonage writes and speaks."""
 
+from django.conf import settings
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 # What the SDK lets through, by language; the first of each is for its other countries.
@@ -17,10 +18,27 @@ LOCALES = {
 DEFAULT = "en-us"
 
 
-def message_locale(accept_language: str) -> str:
-    """Return the nearest of Vonage's locales to a browser's ``Accept-Language``."""
-    for tag, quality in parse_accept_lang_header(accept_language[:500]):
-        locales = LOCALES.get(tag.partition("-")[0])
-        if locales and quality > 0:
+def message_locale(request) -> str:
+    """Return Vonage's locale for whoever asks: in the language chosen on the site, or else the
+    nearest to the browser's ``Accept-Language``.
+    """
+    tags = accepted_tags(request)
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
+    if chosen in dict(settings.LANGUAGES):
+        # The browser tells the country where the choice does not.
+        tags = [chosen, *(tag for tag in tags if tag.startswith(f"{chosen}-"))]
+        exact = [tag for tag in tags if tag in LOCALES.get(language_of(tag), [])]
+        tags = exact or [chosen]
+    for tag in tags:
+        if locales := LOCALES.get(language_of(tag)):
             return tag if tag in locales else locales[0]
     return DEFAULT
+
+
+def accepted_tags(request) -> list[str]:
+    header = request.headers.get("Accept-Language", "")[:500]
+    return [tag for tag, quality in parse_accept_lang_header(header) if quality > 0]
+
+
+def language_of(tag: str) -> str:
+    return tag.partition("-")[0]

@@ -28,6 +28,7 @@ STEPS = {
     "two_factor:recover",
     "two_factor:delivery",
     "two_factor:webhook",
+    "language",
 }
 LONGEST_NEXT = 2000  # characters
 

@@ -10,6 +10,8 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from . import signals
@@ -144,21 +146,26 @@ class TwoFactor(models.Model):
     and on a reset; whatever was verified under an earlier one asks again.
     """
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="two_factor")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="two_factor",
+        verbose_name=_("user"),
+    )
     number = PhoneNumberField(null=True, blank=True, unique=True)
     generation = models.UUIDField(default=uuid.uuid4, editable=False)
-    verified_at = models.DateTimeField(null=True, blank=True, editable=False)
-    failures = models.PositiveIntegerField(default=0, editable=False)
-    locked_until = models.DateTimeField(null=True, blank=True, editable=False)
+    verified_at = models.DateTimeField(_("verified at"), null=True, blank=True, editable=False)
+    failures = models.PositiveIntegerField(_("failures"), default=0, editable=False)
+    locked_until = models.DateTimeField(_("locked until"), null=True, blank=True, editable=False)
     sends = models.PositiveIntegerField(default=0, editable=False)
     next_send_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
-        verbose_name = "second factor"
-        verbose_name_plural = "second factors"
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
 
     def __str__(self):
-        return f"{self.user}, {self.masked_number or 'no number'}"
+        return f"{self.user}, {self.masked_number or gettext('no number')}"
 
     @property
     def masked_number(self) -> str:
@@ -198,7 +205,7 @@ class TwoFactor(models.Model):
         # Of guesses at once several may see the lock; only one of them set it.
         self.has_locked = self.locked_until == lock_ends
         if not counted:
-            raise Limited("Too many wrong codes.", (self.locked_until or lock_ends) - now)
+            raise Limited(gettext("Too many wrong codes."), (self.locked_until or lock_ends) - now)
 
     @transaction.atomic
     def count_send(self, number: str, address: str):
@@ -211,7 +218,7 @@ class TwoFactor(models.Model):
         uses, most = zip(*send_limits(self.user_id, number, address), strict=True)
         for limit, allowed in zip(Limit.objects.add_each(uses), most, strict=True):
             if limit.count > allowed:
-                raise Limited("Too many codes were asked for.", limit.ends_at - now)
+                raise Limited(gettext("Too many codes were asked for."), limit.ends_at - now)
         self.begin_wait(now)
 
     def begin_wait(self, now):
@@ -230,7 +237,7 @@ class TwoFactor(models.Model):
         )
         self.refresh_from_db(fields=["sends", "next_send_at"])
         if not counted:
-            raise Limited("We sent you a code a moment ago.", self.next_send_at - now)
+            raise Limited(gettext("We sent you a code a moment ago."), self.next_send_at - now)
 
     @transaction.atomic
     def uncount_send(self, number: str, address: str):
@@ -328,8 +335,8 @@ class VerificationQuerySet(models.QuerySet):
 
 
 class Channel(models.TextChoices):
-    SMS = "sms"
-    VOICE = "voice"
+    SMS = "sms", pgettext_lazy("channel", "Sms")
+    VOICE = "voice", pgettext_lazy("channel", "Voice")
 
     @classmethod
     def first_for(cls, number) -> "Channel":

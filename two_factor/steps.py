@@ -10,8 +10,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
-from django.template.defaultfilters import pluralize
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from . import client, signals
 from .forms import CodeForm, PhoneForm
@@ -23,7 +24,7 @@ from .models import CODE_LENGTH, Limited, TwoFactor, Verification
 VERIFICATION = "verification"
 WRONG_NUMBER = "wrong_number"
 
-EXPIRED = "That code is no longer valid. Ask for a new one."
+EXPIRED = gettext_noop("That code is no longer valid. Ask for a new one.")
 
 
 def client_address(request) -> str:
@@ -55,10 +56,18 @@ def read_address(text: str):
 
 def in_words(seconds: int) -> str:
     if seconds < 90:
-        return f"{seconds} second{pluralize(seconds)}"
+        return ngettext("%(number)d second", "%(number)d seconds", seconds) % {"number": seconds}
     if seconds <= 5400:
-        return f"{math.ceil(seconds / 60)} minutes"
-    return f"{math.ceil(seconds / 3600)} hours"
+        number = math.ceil(seconds / 60)
+        return ngettext("%(number)d minute", "%(number)d minutes", number) % {"number": number}
+    number = math.ceil(seconds / 3600)
+    return ngettext("%(number)d hour", "%(number)d hours", number) % {"number": number}
+
+
+def when_again(reason: str, seconds: int) -> str:
+    """Say why something was refused, and when to try again."""
+    again = _("Please try again in %(wait)s.") % {"wait": in_words(seconds)}
+    return f"{reason} {again}"
 
 
 def called_since(began: float, status: int | None = None) -> dict:
@@ -121,7 +130,7 @@ class StepMixin(SignedInMixin):
 
     def to_phone_page(self, problem=""):
         if problem:
-            messages.error(self.request, problem)
+            messages.error(self.request, _(problem))
         return redirect(with_next("two_factor:phone", self.next_url))
 
     def to_code_page(self):
@@ -131,9 +140,8 @@ class StepMixin(SignedInMixin):
         """Show the step's page again with a sentence; as 429 where it is about too much."""
         context = self.get_context_data(form=form or self.get_form_class()())
         if not isinstance(problem, Limited):
-            return self.render_to_response(context | {"problem": problem})
-        wait = in_words(problem.retry_after)
-        sentence = f"{problem.reason} Please try again in {wait}."
+            return self.render_to_response(context | {"problem": _(problem)})
+        sentence = when_again(problem.reason, problem.retry_after)
         response = self.render_to_response(context | {"problem": sentence}, status=429)
         response["Retry-After"] = problem.retry_after
         return response
@@ -173,7 +181,7 @@ class CodePageMixin(StepMixin):
         if is_verified(self.request) and VERIFICATION not in self.request.session:
             # The second click on a button, or a second tab: there is nothing left to do.
             return redirect(self.next_url)
-        messages.info(self.request, EXPIRED)
+        messages.info(self.request, _(EXPIRED))
         return self.to_phone_page()
 
     @property
@@ -192,7 +200,7 @@ class CodePageMixin(StepMixin):
             self.keep_number()
             return super().to_phone_page(problem)
         if problem:
-            messages.error(self.request, problem)
+            messages.error(self.request, _(problem))
         return redirect(with_next("two_factor:change", self.next_url))
 
     def keep_number(self):

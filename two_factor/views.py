@@ -9,6 +9,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.shortcuts import redirect
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.generic import FormView, View
 
 from . import client, signals
@@ -36,35 +38,45 @@ from .steps import (
     client_address,
 )
 
-BUSY = "Many people are proving their phones just now. Please try again in a moment."
-ON_ITS_WAY = "A code is already on its way to you. Only the newest one counts."
-UNCLEAR_START = (
+BUSY = gettext_noop("Many people are proving their phones just now. Please try again in a moment.")
+ON_ITS_WAY = gettext_noop("A code is already on its way to you. Only the newest one counts.")
+UNCLEAR_START = gettext_noop(
     "We could not reach the service that sends our codes, so yours may or may not be on its way. "
     "Please try again in a moment."
 )
-REFUSED_START = (
+REFUSED_START = gettext_noop(
     "The service that sends our codes has trouble, and no code was sent. "
     "Please try again in a few minutes."
 )
-REFUSED_NUMBER = "No code can be sent to this number. Please check it, or use another one."
-BUSY_NUMBER = (
+REFUSED_NUMBER = gettext_noop(
+    "No code can be sent to this number. Please check it, or use another one."
+)
+BUSY_NUMBER = gettext_noop(
     "A code was sent to this number from elsewhere a moment ago. "
     "Please wait a few minutes, then try again."
 )
-NOT_SENT_YET = (
+NOT_SENT_YET = gettext_noop(
     "We have not heard yet whether your code was sent. "
     "Please try again in a moment, or have it sent again."
 )
-UNCLEAR_CALL = "We could not reach the service that calls you. Please try again in a moment."
-CALLED_ALREADY = "We have called you already. Type the code from the call, or wait for a new one."
-WRONG_CODE = "That is not the code we sent last. Check your newest message and try again."
-VOID = "That was one wrong code too many, so the code is void. Ask for a new one."
-UNCHECKED = (
+UNCLEAR_CALL = gettext_noop(
+    "We could not reach the service that calls you. Please try again in a moment."
+)
+CALLED_ALREADY = gettext_noop(
+    "We have called you already. Type the code from the call, or wait for a new one."
+)
+WRONG_CODE = gettext_noop(
+    "That is not the code we sent last. Check your newest message and try again."
+)
+VOID = gettext_noop("That was one wrong code too many, so the code is void. Ask for a new one.")
+UNCHECKED = gettext_noop(
     "We could not check your code; the trouble is on our side. "
     "Please try the same code again in a moment."
 )
-TAKEN = "This number votes with another account already. Sign in there, or use another number."
-OTHER_PROVEN = "Your account has a proven number already. Ask for a code to that one."
+TAKEN = gettext_noop(
+    "This number votes with another account already. Sign in there, or use another number."
+)
+OTHER_PROVEN = gettext_noop("Your account has a proven number already. Ask for a code to that one.")
 
 
 class StartMixin:
@@ -83,7 +95,7 @@ class StartMixin:
                     workflow=[sms, voice] if verification.channel == Channel.SMS else [voice],
                     code_length=CODE_LENGTH,
                     channel_timeout=CHANNEL_TIMEOUT,
-                    locale=message_locale(self.request.headers.get("Accept-Language", "")),
+                    locale=message_locale(self.request),
                 )
             )
             request_id = UUID(answer.request_id)
@@ -123,14 +135,14 @@ class StartMixin:
             self.note_sent(Event.Kind.STARTED, verification)
         self.bind(verification)
         self.uncount_send(verification.number)
-        messages.info(self.request, ON_ITS_WAY)
+        messages.info(self.request, _(ON_ITS_WAY))
         return True
 
     def send(self, number, form, is_change=False):
         verification, is_new = Verification.objects.claim(self.request.user, number, is_change)
         if not is_new and not verification.retake():
             self.bind(verification)
-            messages.info(self.request, ON_ITS_WAY)
+            messages.info(self.request, _(ON_ITS_WAY))
             return self.to_code_page()
         try:
             self.count_send(number)
@@ -229,7 +241,7 @@ class ConfirmView(CodePageMixin, FormView):
         if error.status in {400, 410}:
             self.note_wrong_code(error)
         if error.status == 400:
-            form.add_error("code", WRONG_CODE)
+            form.add_error("code", _(WRONG_CODE))
             return self.render_to_response(self.get_context_data(form=form))
         if error.status in {404, 410}:
             self.end()
@@ -269,12 +281,11 @@ class ConfirmView(CodePageMixin, FormView):
         return redirect(self.next_url)
 
     def tell_success(self):
-        sentence = "Your phone is verified in this browser."
+        sentence = _("Your phone is verified in this browser.")
         if not self.request.user.recovery_codes.unused().exists():
             link = with_next("two_factor:recovery_codes", self.next_url)
-            sentence = format_html(
-                '{} For a day without it, <a href="{}">make recovery codes</a>.', sentence, link
-            )
+            words = _('For a day without it, <a href="{url}">make recovery codes</a>.')
+            sentence = format_html("{} {}", sentence, format_html(words, url=link))
         messages.success(self.request, sentence)
 
 
@@ -297,7 +308,7 @@ class CallView(StartMixin, CodePageMixin, FormView):
         verification.channel = Channel.VOICE
         verification.accept(verification.request_id)
         self.note_sent(Event.Kind.CALLED, verification)
-        messages.success(request, "We are calling you now. Type the code from the call.")
+        messages.success(request, _("We are calling you now. Type the code from the call."))
         return self.to_code_page()
 
     def call_failed(self, error):
@@ -331,7 +342,7 @@ class ResendView(StartMixin, CodePageMixin, FormView):
             self.record(Event.Kind.TROUBLE, verification)
             return self.resend_failed(error, is_cancelled)
         self.note_sent(Event.Kind.RESENT, verification)
-        messages.success(request, "A new code is on its way. Only the newest one counts.")
+        messages.success(request, _("A new code is on its way. Only the newest one counts."))
         return self.to_code_page()
 
     def resend_failed(self, error, is_cancelled):

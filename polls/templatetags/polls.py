@@ -2,6 +2,8 @@ from django import template
 from django.urls import reverse
 from django.utils.text import Truncator
 
+from polls.languages import in_language
+
 register = template.Library()
 
 
@@ -22,6 +24,12 @@ def teaser(poll) -> str:
 def absolute_url(context, name: str, *args) -> str:
     """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
     return context["request"].build_absolute_uri(reverse(name, args=args))
+
+
+@register.simple_tag(takes_context=True)
+def card_url(context, poll) -> str:
+    """Return the address of the poll's picture, whose few words are in the page's language."""
+    return in_language(absolute_url(context, "card", poll.slug))
 
 
 @register.filter

@@ -30,13 +30,13 @@ def checked(response):
 def test_it_asks_the_question(verified, poll):
     response = verified.get(url(poll))
     assert response.status_code == 200
-    assert "<h1>Tea or coffee?</h1>" in response.text
+    assert '<h1 dir="auto">Tea or coffee?</h1>' in response.text
     for choice in poll.choices.all():
         assert (
             f'<input class="form-check-input" type="radio" name="choice" value="{choice.pk}">'
             in (response.text)
         )
-        assert f"<span>{choice.text}</span>" in response.text
+        assert f'<span dir="auto">{choice.text}</span>' in response.text
     assert f'action="/polls/{poll.pk}/vote/"' in response.text
 
 

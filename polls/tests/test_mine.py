@@ -95,7 +95,9 @@ def test_without_a_code_there_is_no_conversion(verified, user):
 
 def test_a_hidden_poll_is_shown_with_the_reason(verified, user):
     PollFactory(author=user, hidden_because="It advertises <b>something</b>.")
-    assert "Their reason: It advertises &lt;b&gt;something&lt;/b&gt;." in get(verified).text
+    assert (
+        "Their reason: <bdi>It advertises &lt;b&gt;something&lt;/b&gt;.</bdi>" in get(verified).text
+    )
 
 
 @pytest.mark.parametrize(

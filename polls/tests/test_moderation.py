@@ -179,7 +179,7 @@ def test_author_and_staff_read_the_reason_on_the_ballot(staff, poll):
     hide(poll, "It is <spam>.")
     for browser in [people.author(poll), staff]:
         text = browser.get(poll.get_absolute_url()).text
-        assert "The reason: It is &lt;spam&gt;." in text
+        assert "The reason: <bdi>It is &lt;spam&gt;.</bdi>" in text
         assert "Report this poll" not in text
     assert people.verified(poll).get(poll.get_absolute_url()).status_code == 404
 

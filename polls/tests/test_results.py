@@ -33,7 +33,7 @@ def cast(poll, votes):
 def test_it_shows_votes_and_shares(verified, poll):
     cast(poll, [2, 1, 0])
     text = verified.get(url(poll)).text
-    assert "<h1>Tea or coffee?</h1>" in text
+    assert '<h1 dir="auto">Tea or coffee?</h1>' in text
     for bar in ["2 votes · 66.7 %", "1 vote · 33.3 %", "0 votes · 0 %"]:
         assert f'<span class="bar-number">{bar}</span>' in text
     assert '<progress value="2" max="3"' in text
@@ -80,7 +80,7 @@ def test_it_works_for_a_poll_with_a_description(verified):
 def test_it_escapes_question_and_choices(verified):
     poll = PollFactory(question="<script>1</script>", choices=["<b>1</b>", "2"])
     text = verified.get(url(poll)).text
-    assert "<h1>&lt;script&gt;1&lt;/script&gt;</h1>" in text
+    assert '<h1 dir="auto">&lt;script&gt;1&lt;/script&gt;</h1>' in text
     assert "&lt;b&gt;1&lt;/b&gt;" in text
     assert "<script>" not in text
 

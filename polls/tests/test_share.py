@@ -50,7 +50,7 @@ def content_of(response, name):
 def test_everybody_finds_question_and_ballot(poll, who):
     response = who(poll).get(url(poll))
     assert response.status_code == 200
-    assert "<h1>Tea or coffee?</h1>" in response.text
+    assert '<h1 dir="auto">Tea or coffee?</h1>' in response.text
     assert f'<form method="post" action="/polls/{poll.pk}/vote/"' in response.text
     assert response.text.count('type="radio"') == 2
     assert ">Vote</button>" in response.text
@@ -215,7 +215,7 @@ def test_what_was_taken_away_is_not_there(poll, fields, page):
     ("fields", "notice"),
     [
         ({"published_at": None}, "Draft: nobody else sees this."),
-        ({"hidden_because": "It is spam."}, "The reason: It is spam."),
+        ({"hidden_because": "It is spam."}, "The reason: <bdi>It is spam.</bdi>"),
     ],
 )
 def test_author_and_staff_still_see_it_and_share_nothing(poll, who, fields, notice):
