@@ -49,10 +49,10 @@ db.sqlite3: $(if $(shell find db.sqlite3 -size +4k 2>/dev/null),,always) | .venv
 	DATABASE_URL= $(BIN)/python manage.py migrate --noinput --verbosity 0
 	DATABASE_URL= $(BIN)/python manage.py loaddata demo
 
-test: .venv/installed-dev browser
+test: .venv/installed-dev browser gettext
 	$(PYTEST)
 
-test-postgres: .venv/installed-dev browser postgres
+test-postgres: .venv/installed-dev browser gettext postgres
 	pg_virtualenv -o fsync=off sh -c \
 		'DATABASE_URL=postgres://$$PGUSER:$$PGPASSWORD@$$PGHOST:$$PGPORT/$$PGDATABASE $(PYTEST)'
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .forms import told
+from .forms import changes_told
 from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
 from .search import words_in
@@ -236,7 +236,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
             poll.author = request.user
         super().save_model(request, poll, form, change)
         if change and form.changed_data:
-            poll.note_change(told(form, form.changed_data))
+            poll.note_change(*changes_told(form, form.changed_data))
 
 
 class SettledFilter(admin.SimpleListFilter):

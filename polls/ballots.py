@@ -9,6 +9,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
+from . import history
 from .record import Change
 
 # Names the VOTER_KEY a mark was made with; a new key gets a new number, and old marks keep theirs.
@@ -162,8 +163,7 @@ class BallotManager(models.Manager):
         voters = self.filter(poll=poll).update(mark=mark, key_version=NO_KEY)
         poll.voters_forgotten_at = timezone.now()
         poll.save(update_fields=["voters_forgotten_at"])
-        what = "Who voted was forgotten, as announced. The votes stay, and the poll stays closed."
-        Change.objects.create(poll=poll, what=what, voters=voters)
+        Change.note(poll, voters, history.FORGOTTEN)
 
 
 class Ballot(models.Model):

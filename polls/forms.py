@@ -1,13 +1,12 @@
-from datetime import datetime
-
 from django import forms
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from .clocks import moment, time_zones, zone_named
+from .clocks import time_zones, zone_named
 from .fields import MOST_CHOICES, ChoicesField, MomentField
+from .history import MENDED, became, sentence
 from .models import Choice, Poll
 from .wording import is_typo_fix, one_line
 
@@ -365,10 +364,10 @@ class LockedPollForm(PollForm):
         for subject, before, text, choice in self.mended:
             if choice:
                 Choice.objects.filter(pk=choice.pk).update(text=text)
-            what = f"Typo mended: “{before}” became “{text}”"
-            poll.note_change(what, subject=subject, before=before)
+            mended = sentence(MENDED, before=before, after=text)
+            poll.note_change(mended, subject=subject, before=before)
         if changed:
-            poll.note_change(told(self, changed))
+            poll.note_change(*changes_told(self, changed))
         return poll
 
 
@@ -404,20 +403,6 @@ def as_clocks_show(zone) -> str:
     return gettext("As the clocks of %(zone)s show it.") % {"zone": zone}
 
 
-def told(form, names) -> str:
-    """Say for everybody what an editor changed in the fields called so."""
-    words = []
-    for name in names:
-        field, zone = form.fields[name], form.instance.zone
-        before = value_in_words(field, form.initial[name], zone)
-        after = value_in_words(field, form.cleaned_data[name], zone)
-        words.append(f"{field.label}: “{before}” became “{after}”")
-    return "; ".join(words)
-
-
-def value_in_words(field, value, zone) -> str:
-    if isinstance(value, datetime):
-        return moment(value, zone)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(dict(getattr(field, "choices", [])).get(value, value or "none"))
+def changes_told(form, names) -> list[dict]:
+    """Return for the public history what an editor changed in the fields called so."""
+    return [became(name, form.initial[name], form.cleaned_data[name]) for name in names]

@@ -12,6 +12,8 @@ from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from . import history
+
 # Models too, which Django looks for here.
 from .ballots import Ballot, Vote
 from .clocks import moment, zone_named
@@ -327,11 +329,11 @@ class Poll(models.Model):
         percent = None if conversion is None else round(100 * conversion, 1)
         return numbers | {"conversion": conversion and round(conversion, 4), "percent": percent}
 
-    def note_change(self, what: str, **mended):
+    def note_change(self, *sentences: dict | str, **mended):
         """Write into the public history what changes, once somebody has voted."""
         voters = self.ballots.count()
         if voters:
-            Change.objects.create(poll=self, what=what, voters=voters, **mended)
+            Change.note(self, voters, *sentences, **mended)
 
     # What follows changes a row that the caller has locked: votes wait, and see it done.
 
@@ -343,30 +345,30 @@ class Poll(models.Model):
 
     def close(self):
         """Move the end of an open poll to now."""
-        before, self.closes_at = self.moment(self.closes_at), timezone.now()
+        before, self.closes_at = self.closes_at, timezone.now()
         self.save(update_fields=["closes_at"])
-        self.note_change(f"Closes: “{before}” became “{self.moment(self.closes_at)}”")
+        self.note_change(history.became("closes_at", before, self.closes_at))
 
     def reopen(self, closes_at, reason: str):
         """Open a closed poll again; what was frozen goes, and its SHA-256 stays in the history."""
-        what = f"Reopened until {self.moment(closes_at)}. The reason: “{reason}”"
-        frozen = Snapshot.objects.filter(poll=self).first()
+        facts = {"until": history.as_fact("closes_at", closes_at), "reason": reason}
+        words, frozen = history.REOPENED, Snapshot.objects.filter(poll=self).first()
         if frozen:
-            what += f" The frozen count with the SHA-256 {frozen.sha256} was deleted."
+            words, facts["sha256"] = history.REOPENED_FROM_FROZEN, frozen.sha256
             frozen.delete()
         self.closes_at = closes_at
         self.save(update_fields=["closes_at"])
-        Change.objects.create(poll=self, what=what, voters=self.ballots.count())
+        Change.note(self, self.ballots.count(), history.sentence(words, **facts))
 
     def trash(self):
         self.trashed_at = timezone.now()
         self.save(update_fields=["trashed_at"])
-        self.note_change("Moved to the trash.")
+        self.note_change(history.TRASHED)
 
     def restore(self):
         self.trashed_at = None
         self.save(update_fields=["trashed_at"])
-        self.note_change("Taken back from the trash.")
+        self.note_change(history.TAKEN_BACK)
 
     @transaction.atomic
     def copy_for(self, author) -> "Poll":

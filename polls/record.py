@@ -5,6 +5,8 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from . import history
+
 NOTE = """
     INSERT INTO polls_figure AS noted (poll_id, kind, count) VALUES (%s, %s, 1)
     ON CONFLICT (poll_id, kind) DO UPDATE SET count = noted.count + 1
@@ -44,7 +46,9 @@ class Change(models.Model):
 
     poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="changes")
     at = models.DateTimeField(default=timezone.now)
+    # In English; and as sentences for other languages, which the oldest changes have not.
     what = models.TextField()
+    sentences = models.JSONField(default=list)
     # What was mended, such as "question" or "choice 7", and its wording before.
     subject = models.CharField(max_length=40, blank=True)
     before = models.TextField(blank=True)
@@ -55,6 +59,19 @@ class Change(models.Model):
 
     def __str__(self):
         return self.what
+
+    @classmethod
+    def note(cls, poll, voters: int, *sentences: dict | str, **mended):
+        sentences = [
+            each if isinstance(each, dict) else history.sentence(each) for each in sentences
+        ]
+        what = history.in_english(poll, sentences)
+        cls.objects.create(poll=poll, what=what, sentences=sentences, voters=voters, **mended)
+
+    @property
+    def told(self) -> str:
+        """What was changed, in the reader's language."""
+        return history.told(self.poll, self.sentences) if self.sentences else self.what
 
 
 class Snapshot(models.Model):
@@ -95,4 +112,4 @@ class Report(models.Model):
         ]
 
     def __str__(self):
-        return f"report {self.pk} of poll {self.poll_id}"
+        return _("report %(report)s of poll %(poll)s") % {"report": self.pk, "poll": self.poll_id}

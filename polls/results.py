@@ -109,9 +109,9 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
         }
 
 
-def by_number(one: str, many: str) -> list[str]:
+def by_number(sentence) -> list[str]:
     """Return a sentence for each of ``SAMPLES``; the script takes that of a number like its own."""
-    return [ngettext(one, many, number) for number in SAMPLES]
+    return [sentence(number) for number in SAMPLES]
 
 
 def texts() -> dict:
@@ -123,15 +123,19 @@ def texts() -> dict:
         "decimal": get_format("DECIMAL_SEPARATOR"),
         "percent": gettext("%(percent)s %%"),
         "bar": by_number(
-            "%(votes)s vote · %(percent)s %%",
-            "%(votes)s votes · %(percent)s %%",
+            lambda n: ngettext(
+                "%(votes)s vote · %(percent)s %%", "%(votes)s votes · %(percent)s %%", n
+            )
         ),
         "voters": by_number(
-            "%(number)s voter, one proven phone number each.",
-            "%(number)s voters, one proven phone number each.",
+            lambda n: ngettext(
+                "%(number)s voter, one proven phone number each.",
+                "%(number)s voters, one proven phone number each.",
+                n,
+            )
         ),
         # Translators: read out to whoever does not see the results, before who is ahead
-        "news": by_number("%(number)s voter.", "%(number)s voters."),
+        "news": by_number(lambda n: ngettext("%(number)s voter.", "%(number)s voters.", n)),
         "live": pgettext("results", "Live"),
         "changed": gettext("The answers of this poll have changed."),
         "stopped": gettext("These results are not kept up to date here any more."),

@@ -382,7 +382,7 @@ class Verification(models.Model):
         ]
 
     def __str__(self):
-        return f"code for {self.masked_number}"
+        return gettext("code for %(number)s") % {"number": self.masked_number}
 
     @property
     def masked_number(self) -> str:

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 CODES = 10
 # Without letters and digits that look alike 31 are left, so a code has 118 bits. From 112 on a hash
@@ -62,4 +63,9 @@ class RecoveryCode(models.Model):
     objects = RecoveryCodeQuerySet.as_manager()
 
     def __str__(self):
-        return f"recovery code {self.pk}, {'used' if self.used_at else 'unused'}"
+        words = (
+            _("recovery code %(number)s, used")
+            if self.used_at
+            else _("recovery code %(number)s, unused")
+        )
+        return words % {"number": self.pk}

@@ -77,3 +77,25 @@ def test_the_nearest_language_is_used(signed_in, vonage, accept_language, locale
 
 def test_without_the_header_it_is_english(signed_in, vonage):
     assert locale_sent(signed_in, vonage) == "en-us"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accept_language", "locale"),
+    [
+        ("de", "fr", "de-de"),
+        ("fr", "", "fr-fr"),
+        ("es", "es", "es-es"),
+        ("es", "de,es-MX;q=0.5", "es-mx"),
+        ("es", "es-AR", "es-es"),
+        ("pt-br", "pt-PT", "pt-br"),
+        ("en", "de,en-GB;q=0.5", "en-gb"),
+        # Vonage has no Arabic.
+        ("ar", "fr", "en-us"),
+        # None of the site's.
+        ("nl", "fr", "fr-fr"),
+        ("", "fr", "fr-fr"),
+    ],
+)
+def test_the_language_chosen_on_the_site_wins(signed_in, vonage, chosen, accept_language, locale):
+    signed_in.cookies["language"] = chosen
+    assert locale_sent(signed_in, vonage, accept_language=accept_language) == locale
