@@ -24,6 +24,8 @@ FORGOTTEN = gettext_noop(
     "Who voted was forgotten, as announced. The votes stay, and the poll stays closed."
 )
 
+FROZEN_ANEW = gettext_noop("The count was frozen anew: SHA-256 %(before)s became %(after)s.")
+
 
 def sentence(words: str, **facts) -> dict:
     return {"words": words, "facts": facts}

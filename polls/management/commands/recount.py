@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
+from polls.history import FROZEN_ANEW, sentence
 from polls.models import Ballot, Change, Poll, Snapshot, Vote
 from polls.tally import count, snapshot
 
@@ -66,5 +67,5 @@ class Command(BaseCommand):
         before = Snapshot.objects.get(poll=poll)
         before.delete()
         after = snapshot(poll)
-        what = f"The count was frozen anew: SHA-256 {before.sha256} became {after.sha256}."
-        Change.objects.create(poll=poll, what=what, voters=count(poll)["voters"], at=timezone.now())
+        anew = sentence(FROZEN_ANEW, before=before.sha256, after=after.sha256)
+        Change.note(poll, count(poll)["voters"], anew, at=timezone.now())
