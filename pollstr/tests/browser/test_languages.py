@@ -45,3 +45,12 @@ def test_results_that_moved_read_like_those_of_the_page(new_context, db, locale)
     moved = page.evaluate(STATE)
     page.reload()
     assert page.evaluate(STATE) == moved
+
+
+def test_right_to_left_nothing_scrolls_sideways(new_context, db):
+    poll = PollFactory(choices=["Чай", "شاي"], results_for="everyone")
+    page = new_context(locale="ar-EG").new_page()
+    page.set_viewport_size({"width": 390, "height": 800})
+    for url in ["/polls/", "/login/", poll.url("results")]:
+        page.goto(url)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
