@@ -8,15 +8,33 @@ document.addEventListener("submit", (event) => {
     return;
   }
   if (form.method !== "post") return;
+  // The browser's own page would take the place of what was typed.
+  if (!navigator.onLine) {
+    event.preventDefault();
+    return;
+  }
   form.dataset.sent = "yes";
+  event.submitter?.setAttribute("aria-busy", "true");
   // The page may stay, where the connection failed or the person stopped it: then it may be sent again.
-  setTimeout(() => delete form.dataset.sent, 10000);
+  setTimeout(() => mayBeSent(form), 10000);
 });
+
+function mayBeSent(form) {
+  delete form.dataset.sent;
+  form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+}
 
 // The way back shows the page as it was left: it may be sent again.
 window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  document.querySelectorAll("form[data-sent]").forEach(mayBeSent);
 });
+
+// Whoever loses the connection is told so, before something is sent.
+const offline = document.querySelector("[data-offline]");
+const tellConnection = () => { offline.textContent = navigator.onLine ? "" : offline.dataset.offline; };
+window.addEventListener("offline", tellConnection);
+window.addEventListener("online", tellConnection);
+tellConnection();
 
 // After an error the first field to mend comes first, its text selected to be typed over.
 const faulty = document.querySelector("[aria-invalid=true]");

@@ -137,19 +137,34 @@ def enter(context, base_url):
 
 @pytest.fixture
 def audit(page):
-    """Find fault with the page as it stands: axe at both widths, and no scrolling sideways."""
+    """Find fault with the page as it stands: axe at both widths and for contrast in the dark and in
+    forced colours; no scrolling sideways; nothing cut off by a reader's own spacing of text.
+    """
 
     def audit(state):
         page.evaluate(AXE_SCRIPT)
         for screen in [DESKTOP, PHONE]:
             page.set_viewport_size(screen)
-            violations = in_words(page.evaluate(RUN_AXE))
-            assert not violations, f"{state}, {screen['width']} px wide:\n{violations}"
+            demand_none(page.evaluate(RUN_AXE), f"{state}, {screen['width']} px wide")
+        for media in DARK, FORCED:
+            page.emulate_media(**media)
+            # Colours change at once, and not within the time of a transition.
+            demand_none(page.evaluate(RUN_AXE_ON_CONTRAST), f"{state}, {media}")
+        page.emulate_media(**LIGHT)
         page.set_viewport_size(SMALLEST)
         assert not page.evaluate(IS_TOO_WIDE), f"{state} scrolls sideways at 320 px"
+        page.evaluate(SPACE_TEXT)
+        assert not page.evaluate(IS_TOO_WIDE), f"{state} scrolls sideways with spaced text"
+        cut = page.evaluate(CUT_TEXTS)
+        assert not cut, f"{state} cuts spaced text off: {cut}"
+        page.evaluate(UNSPACE_TEXT)
         page.set_viewport_size(DESKTOP)
 
     return audit
+
+
+def demand_none(violations, where):
+    assert not violations, f"{where}:\n{in_words(violations)}"
 
 
 # All rules but the experimental ones; the size of targets is off by default, though WCAG 2.2 AA
@@ -157,6 +172,34 @@ def audit(page):
 RUN_AXE = """
     axe.run({resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})
         .then((results) => results.violations)
+"""
+RUN_AXE_ON_CONTRAST = """
+    axe.run({resultTypes: ["violations"], runOnly: ["color-contrast"]})
+        .then((results) => results.violations)
+"""
+LIGHT = {"color_scheme": "light", "forced_colors": "none", "reduced_motion": "no-preference"}
+DARK = {"color_scheme": "dark", "reduced_motion": "reduce"}
+FORCED = {"color_scheme": "light", "forced_colors": "active"}
+# What WCAG 2.2 has a reader set (1.4.12); a constructed style sheet passes the policy.
+SPACE_TEXT = """
+    () => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(`* {
+            line-height: 1.5 !important; letter-spacing: 0.12em !important;
+            word-spacing: 0.16em !important;
+        } p { margin-block-end: 2em !important; }`);
+        document.adoptedStyleSheets = [sheet];
+    }
+"""
+UNSPACE_TEXT = "document.adoptedStyleSheets = []"
+# Fields scroll what is typed into them, and what only a screen reader gets is a pixel high.
+CUT_TEXTS = """
+    [...document.querySelectorAll("body *")].filter((part) =>
+        !part.matches("input, textarea, select, option, svg, svg *, .visually-hidden")
+        && getComputedStyle(part).overflow !== "visible" && part.checkVisibility()
+        && getComputedStyle(part).textOverflow !== "ellipsis"
+        && (part.scrollHeight > part.clientHeight + 1 || part.scrollWidth > part.clientWidth + 1)
+    ).map((part) => part.outerHTML.slice(0, 200))
 """
 IS_TOO_WIDE = "document.scrollingElement.scrollWidth > innerWidth"
 
