@@ -91,6 +91,7 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
             watch=self.watch() if may_see else None,
             hours=hours,
             turnout=turnout(hours),
+            most=max((choice["votes"] for choice in counted["choices"] or []), default=0),
             **counted,
             **kwargs,
         )

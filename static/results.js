@@ -45,6 +45,7 @@ function watch(part) {
   }
 
   function show({ voters, choices, summary }) {
+    const most = Math.max(...choices.map(({ votes }) => votes));
     for (const { id, votes } of choices) {
       const row = part.querySelector(`[data-choice="${id}"]`), bar = row.querySelector("progress");
       const percent = fraction(voters && (100 * votes) / voters);
@@ -52,6 +53,7 @@ function watch(part) {
       bar.max = voters || 1;
       bar.value = votes;
       bar.textContent = fill(texts.percent, { percent });
+      row.classList.toggle("leads", votes > 0 && votes === most);
     }
     const total = counted(texts.voters, voters, { number: whole(voters) });
     if (find("summary").textContent !== summary || find("voters").textContent !== total) {

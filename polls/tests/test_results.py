@@ -30,6 +30,22 @@ def cast(poll, votes):
             Ballot.objects.cast(poll, f"+1202555{next(numbers):04}", [choice.pk])
 
 
+def leaders(html):
+    rows = re.findall(
+        r'<li data-choice="\d+"( class="leads")?>.*?<span id=[^>]*>(\w+)', html, re.DOTALL
+    )
+    return [text for leads, text in rows if leads]
+
+
+@pytest.mark.parametrize(
+    ("votes", "ahead"),
+    [([1, 3, 2], ["Coffee"]), ([2, 0, 2], ["Tea", "Water"]), ([0, 0, 0], [])],
+)
+def test_it_marks_the_bars_that_are_ahead(verified, poll, votes, ahead):
+    cast(poll, votes)
+    assert leaders(verified.get(url(poll)).text) == ahead
+
+
 def test_it_shows_votes_and_shares(verified, poll):
     cast(poll, [2, 1, 0])
     text = verified.get(url(poll)).text

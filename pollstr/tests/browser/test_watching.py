@@ -125,6 +125,16 @@ def test_changes_are_read_out_no_more_often_than_people_can_listen(page, poll, m
     expect(page.locator("[data-told]")).to_have_text("1 voter. “Red” has the most votes: 1.")
 
 
+def test_the_bars_that_are_ahead_are_marked_anew(shown, poll):
+    ahead = shown.locator(".leads .bar-label > :first-child")
+    cast(poll, "Red", 1)
+    expect(ahead).to_have_text(["Red"])
+    cast(poll, "Blue", 2)
+    expect(ahead).to_have_text(["Red", "Blue"])
+    cast(poll, "Blue", 3)
+    expect(ahead).to_have_text(["Blue"])
+
+
 def test_nothing_is_read_out_while_nothing_changes(shown, poll):
     asked = requests_of(shown)
     while len(asked) < 5:
