@@ -106,19 +106,19 @@ def test_above_it_stands_how_many_codes_were_used(verified, superuser):
     response = verified.get(EVENTS)
     for cell in ["2026-06-01 11:00", "US", "4", "3", "75 %"]:
         assert f"<td>{cell}</td>" in response.text
-    assert '<rect width="75" height="12" fill="#3730a3"/>' in response.text
+    assert '<rect width="75" height="12" fill="var(--link-fg)"/>' in response.text
 
 
 def test_a_share_that_brakes_has_a_colour_of_its_own(verified, superuser):
     happened("started", times=10)
     happened("verified")
-    assert '<rect width="10" height="12" fill="#b02a37"/>' in verified.get(EVENTS).text
+    assert '<rect width="10" height="12" fill="var(--error-fg)"/>' in verified.get(EVENTS).text
 
 
 def test_a_share_is_never_drawn_longer_than_its_box(verified, superuser):
     happened("started", at=NOON)
     happened("verified", at=NOON, times=2)
-    assert '<rect width="100" height="12" fill="#3730a3"/>' in verified.get(EVENTS).text
+    assert '<rect width="100" height="12" fill="var(--link-fg)"/>' in verified.get(EVENTS).text
 
 
 def test_without_codes_it_says_so(verified, superuser):
