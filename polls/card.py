@@ -10,8 +10,8 @@ from ttf_opensans import opensans
 SIZE = WIDTH, HEIGHT = 1200, 630
 MARGIN = 80
 # As in static/pollstr.css.
-PAPER, SHEET, LINE = "#f6f4ee", "#ffffff", "#dedbd0"
-INK, INK_SOFT, ACT = "#1c1b2e", "#5a586c", "#3730a3"
+PAPER, SHEET, LINE = "#f5f2ea", "#fffefb", "#ddd9cc"
+INK, INK_SOFT, ACT = "#1c1b2e", "#585669", "#3730a3"
 # From the largest letters in which the question fits, down to those still read in a small preview.
 QUESTION_SIZES = [76, 64, 54, 46, 38, 32]
 QUESTION_TOP, QUESTION_HEIGHT = 170, 265
@@ -62,11 +62,10 @@ def draw_wordmark(image, pen):
     """Draw what static/icon.svg shows, four times as large first, for smooth edges."""
     mark = Image.new("RGB", (256, 256), PAPER)
     pen_of_mark = ImageDraw.Draw(mark)
-    pen_of_mark.rounded_rectangle((16, 16, 239, 239), 64, ACT)
-    points = [(72, 132), (112, 172), (188, 92)]
-    pen_of_mark.line(points, SHEET, 28, joint="curve")
-    for x, y in [points[0], points[-1]]:
-        pen_of_mark.circle((x, y), 14, SHEET)
+    pen_of_mark.rounded_rectangle((0, 0, 255, 255), 56, ACT)
+    pen_of_mark.rounded_rectangle((62, 108, 89, 220), 13, SHEET)
+    pen_of_mark.circle((128, 108), 66, ACT, SHEET, 27)
+    pen_of_mark.circle((128, 108), 22, SHEET)
     image.paste(mark.resize((72, 72), Image.Resampling.LANCZOS), (MARGIN - 5, 62))
     pen.text((MARGIN + 82, 98), "Pollstr", ACT, font(700, 44), anchor="lm")
 

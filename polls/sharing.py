@@ -135,6 +135,7 @@ class CardView(PictureView):
     """The picture that other sites show beside the link, the same for everybody."""
 
     content_type = "image/png"
+    version = 2
 
     def get(self, request, *args, **kwargs):
         with translation.override(asked_language(request)):

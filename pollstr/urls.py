@@ -20,6 +20,7 @@ handler500 = "pollstr.errors.server_error"
 
 urlpatterns = [
     path("favicon.ico", views.favicon),
+    path("manifest.webmanifest", views.manifest, name="manifest"),
     path("", RedirectView.as_view(pattern_name="polls:list", http_method_names=PAGE), name="home"),
     path("polls/", include("polls.urls")),
     path("p/<slug:slug>/", sharing.ShareView.as_view(), name="share"),

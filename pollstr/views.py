@@ -8,9 +8,10 @@ from django.contrib.auth import login, logout, views
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, connection
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -40,6 +41,8 @@ MOST_WRONG_PASSWORDS = 10
 # Reset links an hour to one mail address.
 MOST_RESETS, RESET_WINDOW = 5, 60 * 60
 
+# As in static/pollstr.css.
+PAPER = "#f5f2ea"
 NOT_MIGRATED = "failing: the database is not migrated. Run python manage.py migrate."
 
 
@@ -257,6 +260,35 @@ def language(request):
 def favicon(request):
     """Show browsers that ask by themselves, as in the admin, where the icon is."""
     return redirect(static("icon.svg"))
+
+
+@require_safe
+def manifest(request):
+    """Tell phones what to call the site, and what to draw for it, on the home screen."""
+    icons = [
+        {"src": static("icon.svg"), "type": "image/svg+xml", "sizes": "any"},
+        {"src": static("icon-192.png"), "type": "image/png", "sizes": "192x192"},
+        {"src": static("icon-512.png"), "type": "image/png", "sizes": "512x512"},
+        {
+            "src": static("icon-maskable.png"),
+            "type": "image/png",
+            "sizes": "512x512",
+            "purpose": "maskable",
+        },
+    ]
+    described = {
+        "id": "/",
+        "name": "Pollstr",
+        "short_name": "Pollstr",
+        "description": "Polls where one phone number is one vote.",
+        "start_url": reverse("polls:list"),
+        "scope": "/",
+        "display": "minimal-ui",
+        "background_color": PAPER,
+        "theme_color": PAPER,
+        "icons": icons,
+    }
+    return JsonResponse(described, content_type="application/manifest+json")
 
 
 @require_safe

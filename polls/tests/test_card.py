@@ -16,7 +16,7 @@ from . import people
 from .factories import PollFactory
 
 pytestmark = pytest.mark.django_db
-PAPER = (246, 244, 238)
+PAPER = (245, 242, 234)
 
 
 @pytest.fixture
