@@ -1,8 +1,10 @@
 """What the look tells: light or dark, at work, offline, in motion, on paper."""
 
+from importlib import reload
 from io import BytesIO
 
 import pytest
+from django.urls import clear_url_caches
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -112,3 +114,24 @@ def test_bars_grow_from_where_reading_begins(page, poll, direction):
     bar = Image.open(BytesIO(page.locator("progress").first.screenshot())).convert("L")
     left, right = (bar.getpixel((x, bar.height // 2)) for x in [10, bar.width - 10])
     assert (left < right) is (direction == "ltr")
+
+
+@pytest.fixture
+def in_development(settings):
+    """The addresses that there are with DEBUG."""
+    # Imported here, where the tests' own settings hold.
+    from pollstr import urls
+
+    for is_on in [True, False]:
+        settings.DEBUG = is_on
+        reload(urls)
+        clear_url_caches()
+        if is_on:
+            yield
+
+
+def test_the_style_guide(page, db, in_development, audit):
+    page.goto("/styleguide/")
+    for fold in page.locator("summary").all():
+        fold.click()
+    audit("style guide")
