@@ -1,3 +1,4 @@
+import gzip
 from io import BytesIO
 
 import pytest
@@ -50,19 +51,29 @@ def test_the_svg_leads_to_the_page(client, poll, code):
     assert "width=" not in response.text
 
 
+def test_the_svg_is_sent_compressed(client, poll):
+    address = reverse("qr_svg", args=[poll.slug])
+    plain = client.get(address)
+    sent = client.get(address, headers={"accept-encoding": "gzip"})
+    assert gzip.decompress(sent.content) == plain.content
+    assert len(sent.content) < len(plain.content) / 2
+    headers = {"accept-encoding": "gzip", "if-none-match": sent["ETag"]}
+    assert client.get(address, headers=headers).status_code == 304
+
+
 def test_a_code_that_a_print_has_creased_can_still_be_read(code):
     assert code.error in {"M", "Q", "H"}
 
 
-@pytest.mark.parametrize("page", ["qr_svg", "qr_png"])
+@pytest.mark.parametrize(("page", "vary"), [("qr_svg", "Accept-Encoding"), ("qr_png", None)])
 def test_caches_may_keep_it_and_ask_after_it(
-    client, monkeypatch, django_assert_num_queries, poll, page
+    client, monkeypatch, django_assert_num_queries, poll, page, vary
 ):
     address = reverse(page, args=[poll.slug])
     response = client.get(address)
     assert response["Cache-Control"] == "public, max-age=600"
     assert not response.cookies
-    assert "Vary" not in response
+    assert response.get("Vary") == vary
     # From here on none is drawn.
     monkeypatch.setattr(segno, "make_qr", None)
     assert client.get(address).content == response.content
