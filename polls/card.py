@@ -11,7 +11,7 @@ SIZE = WIDTH, HEIGHT = 1200, 630
 MARGIN = 80
 # As in static/pollstr.css.
 PAPER, SHEET, LINE = "#f5f2ea", "#fffefb", "#ddd9cc"
-INK, INK_SOFT, ACT = "#1c1b2e", "#585669", "#3730a3"
+INK, INK_SOFT, ACT = "#1c1b2e", "#5a586c", "#3730a3"
 # From the largest letters in which the question fits, down to those still read in a small preview.
 QUESTION_SIZES = [76, 64, 54, 46, 38, 32]
 QUESTION_TOP, QUESTION_HEIGHT = 170, 265

@@ -87,7 +87,7 @@ def test_whoever_wants_no_motion_gets_none(ballot):
 
 
 def test_whoever_loses_the_connection_is_told_and_loses_nothing(ballot, poll, context, audit):
-    notice = ballot.get_by_role("status").filter(has_text="You are offline.")
+    notice = ballot.get_by_role("alert").filter(has_text="You are offline.")
     ballot.get_by_label("Red").check()
     expect(notice).to_be_hidden()
     context.set_offline(True)
