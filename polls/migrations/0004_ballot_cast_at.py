@@ -23,6 +23,6 @@ def remove_index(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("polls", "0002_poll_search")]
+    dependencies = [("polls", "0003_words_in_each_language")]
 
     operations = [migrations.RunPython(add_index, remove_index)]
