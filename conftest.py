@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 
 from two_factor.mixins import set_verified
@@ -24,8 +25,9 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def fresh_pages(monkeypatch):
-    """Show no test a page of another's polls, nor of a moment ago."""
+    """Show no test a page or a count of another's polls, nor of a moment ago."""
     monkeypatch.setattr("polls.kept.KEPT", 0)
+    cache.clear()
 
 
 @pytest.fixture

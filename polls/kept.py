@@ -30,6 +30,8 @@ from .models import Choice, Poll
 
 KEPT = 1  # seconds
 ACCEPTS_GZIP = re.compile(r"\bgzip\b")
+# As many bytes as Django adds at most, lest a length tell anything (GZipMiddleware).
+PADDING = 100
 # So many pages, of some ten thousand characters each, are a few megabytes.
 MOST = 500
 # As long as a name in the header may be, or it would be cut.
@@ -40,8 +42,7 @@ ANYBODY = SimpleNamespace(is_authenticated=True, pk=0, get_username=lambda: NAME
 @dataclass
 class Page:
     html: str
-    # Of a page with nobody's own on it: from the length of any other a token could be guessed
-    # (BREACH).
+    # Of a page with nobody's own on it.
     gzipped: bytes | None
     poll: Poll | None
     made_at: float
@@ -123,14 +124,20 @@ class KeptMixin:
         return page
 
     def answer(self, page):
-        if page.gzipped is None:
+        # What is a signed-in person's own could be guessed from the length of a compressed page
+        # (BREACH). A stranger's token cannot: it looks different in each answer.
+        if self.request.user.is_authenticated:
             return HttpResponse(self.filled_in(page.html))
-        accepts = ACCEPTS_GZIP.search(self.request.headers.get("Accept-Encoding", ""))
-        response = HttpResponse(page.gzipped if accepts else page.html)
-        if accepts:
+        if ACCEPTS_GZIP.search(self.request.headers.get("Accept-Encoding", "")):
+            response = HttpResponse(page.gzipped or self.compressed(page))
             response["Content-Encoding"] = "gzip"
+        else:
+            response = HttpResponse(self.filled_in(page.html))
         patch_vary_headers(response, ["Accept-Encoding"])
         return response
+
+    def compressed(self, page) -> bytes:
+        return compress_string(self.filled_in(page.html).encode(), max_random_bytes=PADDING)
 
     def filled_in(self, html: str) -> str:
         user = self.request.user

@@ -312,10 +312,21 @@ def test_the_strangers_list_is_sent_compressed_to_those_who_take_it(client, poll
         assert "Accept-Encoding" in response["Vary"]
 
 
-def test_a_page_with_a_secret_is_not_compressed(client, ada, poll):
-    for browser, url in [(client, reverse("share", args=[poll.slug])), (ada, poll.url("results"))]:
+def test_a_strangers_form_is_sent_compressed_with_a_token_that_looks_new_each_time(client, poll):
+    url, tokens = reverse("share", args=[poll.slug]), set()
+    for _ in range(3):
+        response = client.get(url, headers={"accept-encoding": "gzip"})
+        assert response["Content-Encoding"] == "gzip"
+        assert "Accept-Encoding" in response["Vary"]
+        html = gzip.decompress(response.content).decode()
+        tokens.update(re.findall('name="csrfmiddlewaretoken" value="([^"]+)"', html))
+    assert len(tokens) == 3
+
+
+def test_the_page_of_somebody_signed_in_is_not_compressed(ada, poll):
+    for url in [poll.url("ballot"), poll.url("results")]:
         for _ in range(2):
-            response = browser.get(url, headers={"accept-encoding": "gzip"})
+            response = ada.get(url, headers={"accept-encoding": "gzip"})
             assert "Content-Encoding" not in response
 
 

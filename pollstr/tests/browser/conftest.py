@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from django.core.cache import cache
 from playwright.sync_api import expect
 
 from polls.tests.factories import PollFactory
@@ -62,12 +61,6 @@ def sandbox(settings):
     """Codes are shown on the page, and may be asked for again at once."""
     settings.DEBUG = True
     settings.VERIFY_RESEND_WAITS = [0]
-
-
-@pytest.fixture(autouse=True)
-def fresh_counts():
-    """Leave no test what was kept of another's poll."""
-    cache.clear()
 
 
 @pytest.fixture
