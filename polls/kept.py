@@ -21,10 +21,8 @@ from django.dispatch import receiver
 from django.http import HttpResponse
 from django.middleware.csrf import get_token
 from django.template.defaultfilters import truncatechars
-from django.utils.cache import patch_vary_headers
 from django.utils.html import escape
 from django.utils.text import compress_string
-from django.utils.translation import get_language
 
 from .models import Choice, Poll
 
@@ -42,7 +40,8 @@ ANYBODY = SimpleNamespace(is_authenticated=True, pk=0, get_username=lambda: NAME
 @dataclass
 class Page:
     html: str
-    # Of a page with nobody's own on it.
+    # Of a page with nobody's own on it: as it is sent, and compressed.
+    body: bytes | None
     gzipped: bytes | None
     poll: Poll | None
     made_at: float
@@ -84,9 +83,10 @@ class KeptMixin:
         audience = self.audience()
         if audience is None or len(get_messages(request)):
             return None
-        host = request.build_absolute_uri("/")
+        host = request.scheme, request.get_host()
         path = request.get_full_path()
-        return host, path, request.user.is_authenticated, audience, get_language()
+        language = request.LANGUAGE_CODE
+        return host, path, request.user.is_authenticated, audience, language
 
     def is_good(self, page) -> bool:
         now = time.time()
@@ -116,8 +116,9 @@ class KeptMixin:
         response.context_data |= {"csrf_token": TOKEN, "user": user}
         html = response.render().text
         is_nobodys = TOKEN not in html and NAME not in html
-        gzipped = compress_string(html.encode()) if is_nobodys else None
-        page = Page(html, gzipped, getattr(self, "object", None), began, began + KEPT)
+        body = html.encode() if is_nobodys else None
+        gzipped = compress_string(body) if body else None
+        page = Page(html, body, gzipped, getattr(self, "object", None), began, began + KEPT)
         if len(pages) >= MOST:
             pages.clear()
         pages[key] = page
@@ -128,13 +129,12 @@ class KeptMixin:
         # (BREACH). A stranger's token cannot: it looks different in each answer.
         if self.request.user.is_authenticated:
             return HttpResponse(self.filled_in(page.html))
-        if ACCEPTS_GZIP.search(self.request.headers.get("Accept-Encoding", "")):
-            response = HttpResponse(page.gzipped or self.compressed(page))
-            response["Content-Encoding"] = "gzip"
-        else:
-            response = HttpResponse(self.filled_in(page.html))
-        patch_vary_headers(response, ["Accept-Encoding"])
-        return response
+        # The others would be added one by one.
+        headers = {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
+        if not ACCEPTS_GZIP.search(self.request.META.get("HTTP_ACCEPT_ENCODING", "")):
+            return HttpResponse(page.body or self.filled_in(page.html), headers=headers)
+        content = page.gzipped or self.compressed(page)
+        return HttpResponse(content, headers=headers | {"Content-Encoding": "gzip"})
 
     def compressed(self, page) -> bytes:
         return compress_string(self.filled_in(page.html).encode(), max_random_bytes=PADDING)

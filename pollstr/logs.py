@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import connection
 
 logger = logging.getLogger("pollstr.requests")
+# No line tells these, so they need not be found out (Python's logging HOWTO, "Optimization").
+logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False
 request_id = ContextVar("request_id", default=None)
 # What routers make up as an id; anything else might be somebody's attempt at writing into the log.
 PLAIN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")

@@ -1,7 +1,6 @@
 """What every answer has: headers that fence the site in, and a page in the site's look."""
 
 from django.conf import settings
-from django.middleware import locale
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -27,22 +26,29 @@ def fences(get_response):
     return middleware
 
 
-class LocaleMiddleware(locale.LocaleMiddleware):
+def languages(get_response):
     """Speak each visitor's language: the one chosen on the site, or else the browser's.
 
-    Only pages speak. What has no words, or names its language in its address, caches on the way
-    may keep once for everybody; and what they keep not at all need not say that it varies.
+    As Django's LocaleMiddleware, but only pages speak. What has no words, or names its language in
+    its address, caches on the way may keep once for everybody; and what they keep not at all need
+    not say that it varies.
     """
 
-    def process_response(self, request, response):
-        is_page = response.headers.get("Content-Type", "").startswith("text/html")
-        if is_page and "no-store" not in response.headers.get("Cache-Control", ""):
-            patch_vary_headers(response, ["Accept-Language", "Cookie"])
-        if is_page:
-            response.headers.setdefault("Content-Language", translation.get_language())
+    def middleware(request):
+        request.LANGUAGE_CODE = language = translation.get_language_from_request(request)
+        translation.activate(language)
+        response = get_response(request)
         # What fails before this in the next request is told in the site's own language.
         translation.deactivate()
+        headers = response.headers
+        if headers.get("Content-Type", "").startswith("text/html"):
+            headers.setdefault("Content-Language", language)
+            may_be_kept = "no-store" not in headers.get("Cache-Control", "")
+            if may_be_kept and "Accept-Language" not in headers.get("Vary", ""):
+                patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response
+
+    return middleware
 
 
 def error_pages(get_response):
