@@ -72,7 +72,8 @@ def summary(choices: list[dict]) -> str:
     if most == 0:
         return _("Nobody has voted yet.")
     ahead = [choice["text"] for choice in choices if choice["votes"] == most]
-    names = [f"“{Truncator(text).chars(LONGEST_NAME)}”" for text in ahead]
+    # Translators: an answer of people's own, named in a sentence
+    names = [_("“%(answer)s”") % {"answer": Truncator(text).chars(LONGEST_NAME)} for text in ahead]
     if len(names) == 1:
         words = _("%(name)s has the most votes: %(votes)s.")
         return words % {"name": names[0], "votes": intcomma(most)}

@@ -20,6 +20,17 @@ PHONE = {"width": 390, "height": 844}
 SMALLEST = {"width": 320, "height": 640}
 # Milliseconds until a page counts as stuck: long enough for a busy machine.
 TIMEOUT = 15_000
+# All that a page may leave behind in a browser.
+NECESSARY = {"sessionid", "csrftoken", "messages", "django_language"}
+STORED = """
+    () => {
+        try {
+            return Object.keys(localStorage).concat(Object.keys(sessionStorage));
+        } catch {
+            return [];  // of a page without an address of its own
+        }
+    }
+"""
 expect.set_options(timeout=TIMEOUT)
 
 
@@ -97,7 +108,11 @@ def new_context(new_context, base_url, refusals):
     for context in contexts:
         for page in context.pages:
             # An answer from the page comes after all that it had to say.
-            page.evaluate("0")
+            stored = page.evaluate(STORED)
+            assert not stored, f"Stored in the browser: {stored}"
+        # What a banner would have to ask for (ePrivacy directive, article 5 (3)).
+        names = {cookie["name"] for cookie in context.cookies()}
+        assert names <= NECESSARY, f"cookies: {names}"
     assert not complaints, "\n".join(complaints)
 
 
