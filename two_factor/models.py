@@ -165,7 +165,8 @@ class TwoFactor(models.Model):
         verbose_name_plural = _("second factors")
 
     def __str__(self):
-        return f"{self.user}, {self.masked_number or gettext('no number')}"
+        number = self.masked_number or gettext("no number")
+        return f"{self.user}, {number}"
 
     @property
     def masked_number(self) -> str:
