@@ -181,7 +181,7 @@ def test_watchers_of_two_languages_each_get_their_own_sentence(client, german):
     answers = [client.get(f"{url}{query}") for query in ["", "?language=de", "?language=tlh", ""]]
     assert [answer.json()["summary"] for answer in answers] == [
         "“Tea” has the most votes: 1.",
-        "“Tea” führt mit 1.",
+        "„Tea“ führt mit 1.",
         "“Tea” has the most votes: 1.",
         "“Tea” has the most votes: 1.",
     ]
@@ -252,8 +252,8 @@ def test_numbers_are_written_as_the_language_does():
     Ballot.objects.cast(poll, "+12025550126", [poll.choices.last().pk])
     text = speaking("de").get(poll.url("results")).text
     assert get_format("DECIMAL_SEPARATOR", "de") == ","
-    assert "42,9 %" in text
-    assert "57,1 %" in text
+    assert "42,9\N{NO-BREAK SPACE}%" in text
+    assert "57,1\N{NO-BREAK SPACE}%" in text
 
 
 def test_the_picture_of_a_poll_is_drawn_in_the_language_of_its_address(client, german):
