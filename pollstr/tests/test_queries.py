@@ -16,7 +16,7 @@ from polls.tests.factories import PollFactory
 from two_factor.history import Event, record
 
 pytestmark = pytest.mark.django_db
-FEW, MANY = 2, 9
+FEW, MANY = 2, 5
 NUMBER = PhoneNumber.from_string("+12025550123")
 PAST = datetime(2026, 2, 1, tzinfo=UTC)
 
