@@ -17,7 +17,7 @@ OPERATOR = {
     "hosting": "Example Hosting, Ireland",
 }
 # Each of them is necessary for what the person asks for, so no banner is needed (ePrivacy 5 (3)).
-NECESSARY = {"sessionid", "csrftoken", "messages", "django_language"}
+NECESSARY = {"sessionid", "csrftoken", "messages", "language"}
 
 
 def get(client, name):
