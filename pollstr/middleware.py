@@ -35,7 +35,9 @@ def languages(get_response):
     """
 
     def middleware(request):
-        request.LANGUAGE_CODE = language = translation.get_language_from_request(request)
+        # Django hands on a cookie's capital letters: one language would have many names.
+        language = translation.get_language_from_request(request).lower()
+        request.LANGUAGE_CODE = language
         translation.activate(language)
         response = get_response(request)
         # What fails before this in the next request is told in the site's own language.

@@ -77,6 +77,15 @@ def test_a_language_that_is_none_of_ours_changes_nothing(client, code):
     assert 'lang="en"' in html_of(client.get(LIST))
 
 
+@pytest.mark.parametrize(("cookie", "tag"), [("DE", "de"), ("pT-Br", "pt-br")])
+def test_a_language_has_one_name_however_a_cookie_spells_it(client, cookie, tag):
+    client.cookies["language"] = cookie
+    poll = PollFactory(results_for="everyone")
+    response = client.get(poll.url("results"))
+    assert response["Content-Language"] == tag
+    assert f"{poll.url('results_json')}?language={tag}" in response.text
+
+
 def test_no_other_site_chooses(client):
     response = client.post(LANGUAGE, {"language": "ar"}, headers={"sec-fetch-site": "cross-site"})
     assert response.status_code == 403
