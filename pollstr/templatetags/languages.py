@@ -1,5 +1,6 @@
 from django import template
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 
 from two_factor.mixins import is_safe_next
 
@@ -20,5 +21,10 @@ def here(context) -> str:
         return ""
     if request.method == "POST" and hasattr(view, "get_return_url"):
         return view.get_return_url()
-    asked = request.GET.get("next", "")
-    return request.get_full_path() if not asked or is_safe_next(request, asked) else request.path
+    try:
+        asked = request.GET.get("next", "")
+        is_safe = not asked or is_safe_next(request, asked)
+    except SuspiciousOperation:
+        # A page that says so must not fail of it again: a host not ours, or too many fields.
+        return ""
+    return request.get_full_path() if is_safe else request.path

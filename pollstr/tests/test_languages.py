@@ -115,6 +115,25 @@ def test_from_a_page_that_was_sent_it_leads_back_to_one_that_opens(verified):
     assert f'name="next" value="{poll.url("ballot")}?choice=0"' in choose_form(response)
 
 
+TOO_MANY_FIELDS = "&".join(f"field{n}" for n in range(1001))
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "status"),
+    [
+        (f"{LIST}?next=/polls/1/", {"host": "elsewhere.example"}, 400),
+        (f"{LIST}?{TOO_MANY_FIELDS}", {}, 400),
+        (f"/nowhere/?{TOO_MANY_FIELDS}", {}, 404),
+    ],
+    ids=["host", "fields", "fields and no page"],
+)
+def test_what_makes_no_sense_offers_languages_and_is_no_fault_of_ours(client, url, headers, status):
+    client.raise_request_exception = False
+    response = client.get(url, headers=headers)
+    assert response.status_code == status
+    assert 'value="de" lang="de"' in choose_form(response)
+
+
 def test_for_right_to_left_the_whole_page_turns(client):
     assert "bootstrap.rtl.min.css" in speaking("ar").get(LIST).text
     assert "bootstrap.min.css" in client.get(LIST).text
