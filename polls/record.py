@@ -48,7 +48,8 @@ class Change(models.Model):
     at = models.DateTimeField(default=timezone.now)
     # In English; and as sentences for other languages, which the oldest changes have not.
     what = models.TextField()
-    sentences = models.JSONField(default=list)
+    # The database fills it in, for releases that know nothing of it.
+    sentences = models.JSONField(default=list, db_default=[])
     # What was mended, such as "question" or "choice 7", and its wording before.
     subject = models.CharField(max_length=40, blank=True)
     before = models.TextField(blank=True)

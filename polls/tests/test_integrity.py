@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -105,3 +106,14 @@ def test_it_promises_no_more_than_is_true(client):
 
 def test_a_poll_that_is_not_there_is_a_404(client):
     assert client.get("/polls/99/integrity/").status_code == 404
+
+
+def test_a_change_of_a_release_that_knows_no_sentences_is_written_and_told(client):
+    poll = PollFactory()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO polls_change (poll_id, at, what, subject, before, voters)"
+            " VALUES (%s, CURRENT_TIMESTAMP, 'Moved to the trash.', '', '', 3)",
+            [poll.pk],
+        )
+    assert "at 3 voters: Moved to the trash.</li>" in page(client, poll)
