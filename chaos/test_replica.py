@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from polls.kept import KEPT
+from polls.listing import LEFT_ALONE
 
 from .servers import PostgreSQL
 from .voters import COUNTED
@@ -47,6 +48,7 @@ def test_strangers_lists_are_read_there_and_nothing_is_lost_without_it(site, rep
         replica.start()
         wait_for_news(replica_url)
         # And it is asked again.
+        time.sleep(LEFT_ALONE)
         assert told(url, LIST)
         assert lists_read(replica_url)
         crowd.wait_for(COUNTED, 50)

@@ -1,6 +1,7 @@
 """The list of polls, which everybody can read and search."""
 
 import logging
+from time import monotonic
 
 from django.db import OperationalError, connections
 from django.db.models import prefetch_related_objects
@@ -22,6 +23,8 @@ LONGEST_NUMBER = 5
 # have fills a page from these, and the indexes would list all the rest.
 NEAR = 2 * PER_PAGE
 COMMON = NEAR // 6
+# Seconds for which a replica that did not answer is left alone, lest each reader wait for it anew.
+LEFT_ALONE = 5
 
 
 class PollListView(KeptMixin, TemplateView):
@@ -40,6 +43,9 @@ class PollListView(KeptMixin, TemplateView):
     }
 
     kept_queries = {"show"}
+
+    # Of the process.
+    replica_away_until = 0.0
 
     def audience(self):
         is_kind = self.request.GET.get("show", "open") == self.kind
@@ -91,11 +97,26 @@ class PollListView(KeptMixin, TemplateView):
         poll would miss it there.
         """
         if "replica" in connections and not self.request.user.is_authenticated:
-            try:
-                return self.rows_of("replica")
-            except OperationalError as error:
-                logger.warning("The replica did not answer: %s", type(error).__name__)
+            rows = self.rows_of_replica()
+            if rows is not None:
+                return rows
         return self.rows_of("default")
+
+    def rows_of_replica(self) -> list[Poll] | None:
+        """Return what the replica has; None while it does not answer."""
+        view, now = PollListView, monotonic()
+        if now < view.replica_away_until:
+            return None
+        # When it was away, one finds out whether it is back, and the others do not wait.
+        view.replica_away_until = view.replica_away_until and now + LEFT_ALONE
+        try:
+            rows = self.rows_of("replica")
+        except OperationalError as error:
+            view.replica_away_until = monotonic() + LEFT_ALONE
+            logger.warning("The replica did not answer: %s", type(error).__name__)
+            return None
+        view.replica_away_until = 0.0
+        return rows
 
     def rows_of(self, database) -> list[Poll]:
         # Counting them all would cost the more, the more there are.

@@ -1,11 +1,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.listing import NEAR, PER_PAGE
+from polls.listing import LEFT_ALONE, NEAR, PER_PAGE, PollListView
 from polls.models import Poll
 
 from .factories import PollFactory
@@ -377,3 +377,34 @@ def test_the_front_page_leads_to_it(client):
     response = client.get("/")
     assert response.status_code == 302
     assert response["Location"] == LIST
+
+
+@pytest.fixture
+def lost_replica(monkeypatch):
+    """A replica whose host is gone: each who asks it waits for nothing."""
+    asked, rows_of = [], PollListView.rows_of
+
+    def ask(view, database):
+        asked.append(database)
+        if database == "replica":
+            raise OperationalError("connection timeout expired")
+        return rows_of(view, database)
+
+    monkeypatch.setattr("polls.listing.connections", ["default", "replica"])
+    monkeypatch.setattr(PollListView, "rows_of", ask)
+    monkeypatch.setattr(PollListView, "replica_away_until", 0.0)
+    return asked
+
+
+def test_a_replica_that_does_not_answer_is_left_alone_for_a_while(
+    client, lost_replica, monkeypatch
+):
+    PollFactory(question="Tea or coffee?")
+    now = 1000.0
+    monkeypatch.setattr("polls.listing.monotonic", lambda: now)
+    for _ in range(3):
+        assert questions(get(client, q="tea")) == ["Tea or coffee?"]
+    assert lost_replica == ["replica", "default", "default", "default"]
+    now += LEFT_ALONE
+    get(client, q="tea")
+    assert lost_replica[4:] == ["replica", "default"]
