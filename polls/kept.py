@@ -30,8 +30,9 @@ KEPT = 1  # seconds
 ACCEPTS_GZIP = re.compile(r"\bgzip\b")
 # As many bytes as Django adds at most, lest a length tell anything (GZipMiddleware).
 PADDING = 100
-# So many pages, of some ten thousand characters each, are a few megabytes.
-MOST = 500
+# So many pages, and so many characters on all of them, are a few megabytes. Of a list of long polls
+# alone, under as many made-up addresses, it would be hundreds.
+MOST, MOST_CHARACTERS = 500, 5_000_000
 # As long as a name in the header may be, or it would be cut.
 TOKEN, NAME = secrets.token_hex(10), secrets.token_hex(10)
 ANYBODY = SimpleNamespace(is_authenticated=True, pk=0, get_username=lambda: NAME)
@@ -49,6 +50,12 @@ class Page:
 
 
 pages: dict[tuple, Page] = {}
+
+
+def is_full() -> bool:
+    # Copied first, for other threads keep pages meanwhile.
+    characters = sum(len(page.html) for page in list(pages.values()))
+    return len(pages) >= MOST or characters >= MOST_CHARACTERS
 
 
 class KeptMixin:
@@ -119,7 +126,7 @@ class KeptMixin:
         body = html.encode() if is_nobodys else None
         gzipped = compress_string(body) if body else None
         page = Page(html, body, gzipped, getattr(self, "object", None), began, began + KEPT)
-        if len(pages) >= MOST:
+        if is_full():
             pages.clear()
         pages[key] = page
         return page

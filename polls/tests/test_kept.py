@@ -335,3 +335,12 @@ def test_only_so_many_are_kept(client, monkeypatch):
     for show in ["open", "upcoming", "closed"]:
         client.get(LIST, {"show": show})
     assert len(kept.pages) == 1
+
+
+def test_of_long_pages_fewer_are_kept(client, monkeypatch):
+    client.get(LIST)
+    characters = sum(len(page.html) for page in kept.pages.values())
+    monkeypatch.setattr("polls.kept.MOST_CHARACTERS", 3 * characters)
+    for made_up in range(10):
+        client.get(f"{LIST}?{'&' * made_up}")
+        assert len(kept.pages) <= 3
