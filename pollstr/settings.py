@@ -117,6 +117,8 @@ for database in DATABASES.values():
         database["CONN_HEALTH_CHECKS"] = True
         # Seconds; without it a request waits for minutes on a host that is gone.
         database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        # Milliseconds; the same where it goes while a query is on its way to it.
+        database["OPTIONS"].setdefault("tcp_user_timeout", 10_000)
 
 REDIS_URL = env.redis_url("REDIS_URL", "")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -21,6 +21,9 @@ def here(context) -> str:
         return ""
     if request.method == "POST" and hasattr(view, "get_return_url"):
         return view.get_return_url()
+    # Of a form that was refused before any view saw it, nobody knows whether its address opens.
+    if request.method == "POST" and view is None:
+        return ""
     try:
         asked = request.GET.get("next", "")
         is_safe = not asked or is_safe_next(request, asked)

@@ -291,3 +291,18 @@ def test_the_picture_of_a_poll_is_drawn_in_the_language_of_its_address(client, g
     assert english.content != others.content
     assert "Vary" not in others
     assert f'{url}?language=de"' in speaking("de").get(reverse("share", args=[poll.slug])).text
+
+
+def test_a_form_that_was_refused_names_no_page_to_come_back_to():
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/polls/1/vote/", {"choice": "1"})
+    assert response.status_code == 403
+    assert "/language/" in response.text
+    assert 'name="next"' not in response.text.partition("/language/")[2]
+
+
+def test_new_recovery_codes_have_no_way_to_another_language(verified):
+    assert "/language/" in verified.get("/2fa/recovery-codes/").text
+    text = verified.post("/2fa/recovery-codes/").text
+    assert "They are shown only now" in text
+    assert "/language/" not in text

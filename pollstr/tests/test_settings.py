@@ -118,7 +118,7 @@ def test_the_databases_address_may_say_that_a_pool_stands_before_it():
     assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert database["NAME"] == "polls"
     # Nothing of it is for PostgreSQL's own client, which would refuse it.
-    assert database["OPTIONS"] == {"connect_timeout": 5}
+    assert database["OPTIONS"] == {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 
 
 def test_redis_over_tls_may_have_a_certificate_of_its_own():
