@@ -7,7 +7,9 @@ from playwright.sync_api import expect
 from polls import results, watching
 from polls.models import Ballot
 from polls.tests.factories import PollFactory
+from two_factor.history import Event
 
+from .conftest import SMALLEST
 from .test_watching import STATE
 
 
@@ -54,3 +56,46 @@ def test_right_to_left_nothing_scrolls_sideways(new_context, db):
     for url in ["/polls/", "/login/", poll.url("results")]:
         page.goto(url)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# Words that stand on two lines, and do not say themselves where they may be parted.
+BROKEN_WORDS = r"""
+    () => {
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const broken = [], range = document.createRange();
+        while (walker.nextNode()) {
+            const text = walker.currentNode, parent = text.parentElement;
+            if (!parent.checkVisibility() || parent.closest("code, select")) continue;
+            for (const { 0: word, index } of text.data.matchAll(/[\p{L}\p{M}\u00ad]+/gu)) {
+                if (word.includes("\u00ad")) continue;
+                range.setStart(text, index);
+                range.setEnd(text, index + word.length);
+                const lines = [...range.getClientRects()].filter(({ width }) => width);
+                if (new Set(lines.map(({ top }) => Math.round(top))).size > 1) broken.push(word);
+            }
+        }
+        return broken;
+    }
+"""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE", "fr-FR", "es-ES", "pt-BR", "ar-EG"])
+def test_no_word_breaks_on_the_smallest_screen(new_context, verified, user, base_url, locale):
+    session = verified.cookies["sessionid"].value
+    for kind in ["started", "failed", "verified"]:
+        Event.objects.create(kind=kind, user=user, number="•••• ••23")
+    context = new_context(locale=locale)
+    page = context.new_page()
+    page.set_viewport_size(SMALLEST)
+    page.goto("/login/?next=/polls/1/%3Fchoice%3D1")
+    assert not page.evaluate(BROKEN_WORDS)
+    context.add_cookies([{"name": "sessionid", "value": session, "url": base_url}])
+    for url in [
+        "/account/",
+        "/2fa/recovery-codes/",
+        "/2fa/recover/",
+        "/polls/mine/",
+        "/polls/new/",
+    ]:
+        page.goto(url)
+        assert not page.evaluate(BROKEN_WORDS), url
