@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
+from django.core.cache import cache
 from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -442,3 +443,46 @@ def test_a_page_that_breaks(page, db, settings, monkeypatch, refusals, audit):
     monkeypatch.delattr(PollListView, "template_name")
     page.goto("/polls/")
     audit("500")
+
+
+def test_the_legal_pages(page, db, settings, audit):
+    for name in ["privacy", "terms", "imprint", "accessibility"]:
+        page.goto(f"/{name}/")
+        audit(f"{name}, nobody named")
+    settings.OPERATOR = {
+        "name": ENDLESS,
+        "address": "1 Poll Street\nLondon",
+        "email": f"{ENDLESS}@polls.example.com",
+        "details": ENDLESS,
+        "hosting": ENDLESS,
+    }
+    cache.clear()
+    for name in ["privacy", "terms", "imprint", "accessibility"]:
+        page.goto(f"/{name}/")
+        audit(f"{name}, somebody named")
+
+
+@pytest.mark.parametrize(
+    "browser_context_args", [{"locale": "ar"}, {"locale": "de"}], indirect=True
+)
+def test_other_languages(page, poll, signed_in, enter, audit):
+    page.goto("/polls/")
+    audit("list")
+    page.goto("/login/?next=/polls/1/%3Fchoice%3D1")
+    audit("steps")
+    enter(signed_in)
+    page.goto(f"/2fa/?next={poll.get_absolute_url()}%3Fchoice%3D1")
+    page.locator("[name=number]").fill(steps.NUMBER)
+    page.locator("form:has([name=number]) button").click()
+    page.locator("[name=code]").fill(steps.wrong_code(page))
+    page.locator("form:has([name=code]) button").click()
+    audit("wrong code")
+    page.locator("[name=code]").fill(steps.shown_code(page))
+    page.locator("form:has([name=code]) button").click()
+    audit("ballot")
+    page.locator("[name=choice]").first.check()
+    page.locator(".ballot button").click()
+    audit("results")
+    page.goto("/polls/new/")
+    page.locator("[name=publish]").click()
+    audit("new poll, nothing typed")

@@ -71,6 +71,25 @@ def test_the_first_tab_skips_to_the_content(page, keys, poll):
     tab_to(page, page.get_by_role("link", name="Open now"))
 
 
+def test_a_language_is_chosen_with_the_keyboard(page, keys, poll):
+    page.emulate_media(color_scheme="dark")
+    page.goto("/polls/?q=green")
+    tab_to(page, page.get_by_role("link", name="Privacy"))
+    tab_to(page, page.get_by_role("button", name="العربية"))
+    keys.press("Enter")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    assert page.url.endswith("/polls/?q=green")
+    # The page begins anew, as a link's does: what comes first is the way past its head.
+    skip_link = page.locator(".skip-link")
+    tab_to(page, skip_link)
+    expect(skip_link).to_be_in_viewport(ratio=1)
+    keys.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    tab_to(page, page.get_by_role("button", name="Deutsch"))
+    keys.press("Space")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
 def test_all_of_the_code_page_can_be_reached(page, signed_in, enter):
     enter(signed_in)
     page.goto("/2fa/")
