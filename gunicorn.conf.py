@@ -21,6 +21,9 @@ control_socket_disable = True
 # itself, and leaves the address out (pollstr/logs.py).
 accesslog = None
 
+# Nothing that is loaded becomes garbage, and to look for some takes a good part of the start.
+gc.disable()
+
 
 def when_ready(server):
     """With --preload, as in the Procfile: let workers share the memory of code for long.
@@ -34,5 +37,9 @@ def when_ready(server):
         # No two workers may have one connection.
         connections.close_all()
         # A collection writes into what it looks at, and what is written to is shared no more.
-        gc.collect()
         gc.freeze()
+
+
+def post_worker_init(worker):
+    gc.freeze()
+    gc.enable()
