@@ -4,7 +4,6 @@ from hashlib import sha256
 from io import BytesIO
 from threading import Lock
 
-import segno
 from django.contrib.sitemaps import Sitemap, views
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -117,6 +116,9 @@ class QrView(PictureView):
         return self.share_url()
 
     def draw(self) -> bytes:
+        # Imported here: what is drawn is kept for long, and most processes never draw.
+        import segno
+
         out = BytesIO()
         # Error correction of 15 %, or more where it costs no room: a print gets creased.
         segno.make_qr(self.share_url(), error="m").save(out, **self.file)
