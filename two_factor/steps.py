@@ -218,6 +218,8 @@ class CodePageMixin(StepMixin):
     def get_context_data(self, **kwargs):
         return super().get_context_data(
             verification=self.verification,
+            # Where this page opens, whatever was sent: a change of language must not lose the code.
+            page_url=with_next("two_factor:verify", self.next_url),
             code_length=CODE_LENGTH,
             seconds_to_next_send=self.two_factor.seconds_to_next_send,
             sandbox_code=self.sandbox_code(),

@@ -19,6 +19,8 @@ def here(context) -> str:
     request, view = context.get("request"), context.get("view")
     if request is None:
         return ""
+    if page_url := context.get("page_url"):
+        return page_url
     if request.method == "POST" and hasattr(view, "get_return_url"):
         return view.get_return_url()
     # Of a form that was refused before any view saw it, nobody knows whether its address opens.

@@ -456,3 +456,12 @@ def walk_all_ways(browser, vonage, clock):
     confirm(browser, "111111")
     vonage.check()
     confirm(browser)
+
+
+def test_another_language_is_chosen_without_losing_the_code_under_way(awaiting_code, wrong):
+    form = confirm(awaiting_code, next="/polls/1/").text.partition('<form class="languages"')[2]
+    verify_url = f"{reverse('two_factor:verify')}?next=%2Fpolls%2F1%2F"
+    assert f'name="next" value="{verify_url}"' in form
+    chosen = awaiting_code.post(reverse("language"), {"language": "de", "next": verify_url})
+    assert chosen["Location"] == verify_url
+    assert awaiting_code.get(verify_url).status_code == 200
