@@ -54,6 +54,18 @@ def test_a_vote_without_room_is_said_not_to_count_and_its_choice_is_kept(
     tell(crowd)
 
 
+def test_where_nobody_else_is_about_the_polls_are_read_without_room_too(sqlite_site, small_disk):
+    # The last connection to close takes SQLite's log along, and a new one would need room.
+    site = sqlite_site(small_disk)
+    with site.served() as (url, _):
+        with Browser(url, session=site.people[0][0]) as browser:
+            assert browser.post("/polls/1/vote/", choice=1).status_code == 302
+        with filled(small_disk):
+            assert_told(url, site)
+        with Browser(url, session=site.people[0][0]) as browser:
+            assert browser.post("/polls/1/vote/", choice=3).status_code == 302
+
+
 def assert_told(url, site):
     with Browser(url, session=site.people[0][0]) as browser:
         refused = browser.post("/polls/1/vote/", choice=2)
