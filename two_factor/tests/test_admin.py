@@ -1,6 +1,6 @@
+import re
 from datetime import UTC, datetime, timedelta
 
-import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
