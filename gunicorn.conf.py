@@ -32,6 +32,8 @@ def when_ready(server):
     was loaded once stays.
     """
     if server.cfg.preload_app:
+        # The heaviest part of the SDK loads quickest; the rest of it comes with the first code.
+        import cryptography.hazmat.primitives.asymmetric.rsa  # noqa: F401
         from django.db import connections
 
         # No two workers may have one connection.
