@@ -12,10 +12,8 @@ LAST_SUPERUSER = _(
 )
 
 
-class RegisterForm(UserCreationForm):
-    """A new account: a name and a password, and an address for those who want to be reached."""
-
-    email = forms.EmailField(
+def email_field():
+    return forms.EmailField(
         required=False,
         label=_("Email (optional)"),
         help_text=_(
@@ -24,6 +22,12 @@ class RegisterForm(UserCreationForm):
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
+
+
+class RegisterForm(UserCreationForm):
+    """A new account: a name and a password, and an address for those who want to be reached."""
+
+    email = email_field()
 
     class Meta:
         model = get_user_model()
@@ -45,6 +49,25 @@ class RegisterForm(UserCreationForm):
         except IntegrityError:
             self.add_error("username", _("A user with that username already exists."))
             return None
+
+
+class EmailForm(PasswordForm):
+    """Another email address for ``user``, or none."""
+
+    email = email_field()
+    field_order = ["email", "password"]
+
+    def clean_email(self):
+        email = self.cleaned_data["email"]
+        if email == self.user.email:
+            raise forms.ValidationError(_("That is your email address already."))
+        return email
+
+    def save(self) -> str:
+        """Save the address, and return the one there was."""
+        before, self.user.email = self.user.email, self.cleaned_data["email"]
+        self.user.save(update_fields=["email"])
+        return before
 
 
 class AccountDeleteForm(PasswordForm):

@@ -39,6 +39,7 @@ urlpatterns = [
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("register/", views.RegisterView.as_view(), name="register"),
     path("account/", views.AccountView.as_view(), name="account"),
+    path("account/email/", views.EmailView.as_view(), name="account_email"),
     path("account/delete/", views.AccountDeleteView.as_view(), name="account_delete"),
     path(
         "password_change/",
@@ -58,7 +59,7 @@ urlpatterns = [
     path("password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
     path(
         "reset/<uidb64>/<token>/",
-        auth.PasswordResetConfirmView.as_view(http_method_names=FORM),
+        views.PasswordResetConfirmView.as_view(http_method_names=FORM),
         name="password_reset_confirm",
     ),
     path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),

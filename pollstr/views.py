@@ -11,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, connection
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -25,21 +25,23 @@ from django.views.i18n import set_language
 from polls.kept import KeptMixin
 from polls.models import Ballot
 from two_factor.forms import WRONG_PASSWORD
+from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
 from two_factor.models import Limit, Limited, TwoFactor
 from two_factor.steps import StepMixin, client_address, when_again
 
-from .forms import AccountDeleteForm, RegisterForm
+from .forms import AccountDeleteForm, EmailForm, RegisterForm
 from .migrated import NotMigrated, demand_migrations
 
 # Failed sign-ins within so many seconds: with one name from one address, with one name from
 # anywhere, and from one address. Enough for a school behind one address, few for a guesser.
 SIGN_IN_WINDOW = 10 * 60
 MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
-# Wrong passwords of whoever is signed in already, before a new one is taken.
+# Wrong passwords of whoever is signed in already, before another password or address is taken.
 MOST_WRONG_PASSWORDS = 10
-# Reset links an hour to one mail address.
-MOST_RESETS, RESET_WINDOW = 5, 60 * 60
+# Mails an hour that anybody can have sent to one address: links for a new password, and news of
+# another address.
+MOST_MAILS, MAIL_WINDOW = 5, 60 * 60
 
 # As in static/pollstr.css.
 PAPER = "#f5f2ea"
@@ -66,9 +68,11 @@ class LimitedFormMixin:
                 return self.say_when_again(limit)
         return super().post(request, *args, **kwargs)
 
-    def count(self):
+    def count(self, *names):
+        """Count once more for all limits, or for those with these names."""
         for name, value, _most, seconds in self.limits():
-            Limit.objects.add(name, value, seconds)
+            if not names or name in names:
+                Limit.objects.add(name, value, seconds)
 
     def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
@@ -145,6 +149,9 @@ class RegisterView(EntryMixin, FormView):
 class ProvenPhoneMixin(SignedInMixin):
     """Where a phone is proven, ask for it too: a guessed password must not be enough."""
 
+    def get_return_url(self):
+        return self.request.path
+
     def refuse(self):
         refusal = super().refuse()
         two_factor = getattr(self.request.user, "two_factor", None)
@@ -154,7 +161,18 @@ class ProvenPhoneMixin(SignedInMixin):
         return refusal
 
 
-class PasswordChangeView(ProvenPhoneMixin, LimitedFormMixin, views.PasswordChangeView):
+class NewPasswordMixin:
+    """Tell of a new password by mail, so that its owner can object (OWASP ASVS 5.0 6.3.7)."""
+
+    def form_valid(self, form):
+        response = super().form_valid(form)
+        send(form.user, "registration/mail/password_changed")
+        return response
+
+
+class PasswordChangeView(
+    NewPasswordMixin, ProvenPhoneMixin, LimitedFormMixin, views.PasswordChangeView
+):
     http_method_names = ["get", "post", "head", "options"]
 
     def limits(self):
@@ -166,10 +184,13 @@ class PasswordChangeView(ProvenPhoneMixin, LimitedFormMixin, views.PasswordChang
         return super().form_invalid(form)
 
 
+def limit_of_mail(email: str):
+    return "mail", as_looked_up(email, 254), MOST_MAILS, MAIL_WINDOW
+
+
 class PasswordResetView(LimitedFormMixin, views.PasswordResetView):
     def limits(self):
-        email = as_looked_up(self.request.POST.get("email", ""), 254)
-        return [("reset", email, MOST_RESETS, RESET_WINDOW)]
+        return [limit_of_mail(self.request.POST.get("email", ""))]
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(sends_mail=settings.SENDS_MAIL, **kwargs)
@@ -180,6 +201,10 @@ class PasswordResetView(LimitedFormMixin, views.PasswordResetView):
             return self.form_invalid(form)
         self.count()
         return super().form_valid(form)
+
+
+class PasswordResetConfirmView(NewPasswordMixin, views.PasswordResetConfirmView):
+    """Set another password, for whoever has the link."""
 
 
 class AccountView(SignedInMixin, TemplateView):
@@ -202,6 +227,41 @@ class AccountView(SignedInMixin, TemplateView):
         )
 
 
+@method_decorator(sensitive_post_parameters("password"), name="dispatch")
+class EmailView(ProvenPhoneMixin, LimitedFormMixin, FormView):
+    """Change the address that mail about the account goes to; the old one is told."""
+
+    http_method_names = ["get", "post", "head", "options"]
+    template_name = "registration/email.html"
+    form_class = EmailForm
+    success_url = reverse_lazy("account")
+
+    def limits(self):
+        user = self.request.user
+        guesses = "password", user.pk, MOST_WRONG_PASSWORDS, SIGN_IN_WINDOW
+        return [guesses, limit_of_mail(user.email)] if user.email else [guesses]
+
+    def get_initial(self):
+        return {"email": self.request.user.email}
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"user": self.request.user}
+
+    def form_invalid(self, form):
+        if form.has_error("password", WRONG_PASSWORD):
+            self.count("password")
+        return super().form_invalid(form)
+
+    def form_valid(self, form):
+        self.count("mail")
+        before = form.save()
+        send(form.user, "registration/mail/email_changed", to=before)
+        done = _("Your email address is changed.")
+        gone = _("Your account has no email address any more.")
+        messages.success(self.request, done if form.user.email else gone)
+        return super().form_valid(form)
+
+
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
     """Delete the account of whoever types its password; the ballots name nobody, and stay."""
@@ -209,9 +269,6 @@ class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/account_delete.html"
     form_class = AccountDeleteForm
-
-    def get_return_url(self):
-        return self.request.path
 
     def get_form_kwargs(self):
         return super().get_form_kwargs() | {"user": self.request.user}

@@ -14,19 +14,21 @@ from .steps import in_words
 logger = logging.getLogger(__name__)
 
 
-def send(user, template: str, **context):
+def send(user, template: str, to: str | None = None, **context):
     """Send the mail ``template``, named without its ``.txt``, to the user, if there is an address.
 
-    Its first line is the subject; what follows is sent as text and as HTML.
+    ``to`` is the address where it is not the user's present one. The first line of the mail is its
+    subject; what follows is sent as text and as HTML.
 
     A mail server's trouble must not undo what the mail is about, so it is only logged.
     """
-    if not user.email:
+    to = user.email if to is None else to
+    if not to:
         return
     context |= {"user": user, "at": timezone.now()}
     text = render_to_string(f"{template}.txt", context)
     subject, _, body = text.partition("\n\n")
-    message = EmailMultiAlternatives(subject.strip(), body, to=[user.email])
+    message = EmailMultiAlternatives(subject.strip(), body, to=[to])
     message.attach_alternative(
         render_to_string("mail.html", {"subject": subject, "body": body}),
         "text/html",

@@ -82,6 +82,34 @@ def test_a_new_password_that_is_refused_is_no_guess(signed_in, user):
     assert change(signed_in).status_code == 302
 
 
+def assert_told(mail):
+    assert mail.to == ["ada@example.com"]
+    assert mail.subject == "Your Pollstr password was changed"
+    words = " ".join(mail.body.split())
+    assert "Your account has a new password, and every other browser is signed out." in words
+    assert "choose a new one at once with “Forgot your password?” on the sign-in page" in words
+    assert NEW not in mail.message().as_string()
+
+
+def test_a_change_is_mailed(signed_in, mailoutbox):
+    change(signed_in)
+    [mail] = mailoutbox
+    assert_told(mail)
+
+
+def test_a_change_that_was_refused_is_not_mailed(signed_in, mailoutbox):
+    change(signed_in, old_password="wrong")
+    assert mailoutbox == []
+
+
+def test_a_password_set_through_a_link_is_mailed_too(client, user, mailoutbox):
+    ask(client)
+    page = client.get(link_in(mailoutbox[0]), follow=True)
+    new = {"new_password1": NEW, "new_password2": NEW}
+    client.post(page.request["PATH_INFO"], new)
+    assert_told(mailoutbox[1])
+
+
 @pytest.mark.parametrize("url", [CHANGE, reverse("password_change_done")])
 def test_the_anonymous_sign_in_before_a_change(client, url):
     assert client.get(url)["Location"] == f"/login/?next={url}"

@@ -51,6 +51,7 @@ VOTERS = {
     "polls:reopen": 3,
     "polls:trash": 5,
     "account": 6,
+    "account_email": 2,
     "account_delete": 2,
     "password_change": 2,
     "two_factor:phone": 3,

@@ -24,6 +24,7 @@ def test_what_may_be_found(robots, path):
     [
         "/admin/",
         "/2fa/verify/",
+        "/account/email/",
         "/account/delete/",
         "/login/?next=/polls/1/",
         "/logout/",

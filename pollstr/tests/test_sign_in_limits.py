@@ -3,7 +3,7 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from pollstr.views import MOST_FAILED_SIGN_INS, MOST_RESETS, SIGN_IN_WINDOW
+from pollstr.views import MOST_FAILED_SIGN_INS, MOST_MAILS, SIGN_IN_WINDOW
 from two_factor.models import Limit
 
 pytestmark = pytest.mark.django_db
@@ -96,10 +96,10 @@ def test_one_address_gets_few_reset_links_an_hour(client, user):
     user.save()
     statuses = [
         client.post(reverse("password_reset"), {"email": user.email}).status_code
-        for _ in range(MOST_RESETS + 1)
+        for _ in range(MOST_MAILS + 1)
     ]
-    assert statuses == [302] * MOST_RESETS + [429]
-    assert len(mail.outbox) == MOST_RESETS
+    assert statuses == [302] * MOST_MAILS + [429]
+    assert len(mail.outbox) == MOST_MAILS
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,6 @@ def test_one_address_gets_few_reset_links_an_hour(client, user):
 def test_another_spelling_gets_no_more_reset_links(client, user, spelling):
     user.email = "ada@example.com"
     user.save()
-    for _ in range(MOST_RESETS):
+    for _ in range(MOST_MAILS):
         client.post(reverse("password_reset"), {"email": user.email})
     assert client.post(reverse("password_reset"), {"email": spelling}).status_code == 429

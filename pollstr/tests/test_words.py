@@ -25,6 +25,7 @@ from polls.tests.factories import PollFactory
 from polls.tests.making import typed, typed_locked
 from two_factor import signals
 from two_factor.history import Event
+from two_factor.mail import send
 from two_factor.models import Limit, TwoFactor, Verification
 from two_factor.recovery import RecoveryCode
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
@@ -385,8 +386,8 @@ def test_reports(author, monkeypatch):
 @pytest.mark.parametrize(
     "path",
     [
-        *["/account/", "/account/delete/", "/password_change/", "/2fa/", "/2fa/change/"],
-        *["/2fa/recover/", "/2fa/recovery-codes/", "/password_change/done/"],
+        *["/account/", "/account/email/", "/account/delete/", "/password_change/", "/2fa/"],
+        *["/2fa/change/", "/2fa/recover/", "/2fa/recovery-codes/", "/password_change/done/"],
     ],
 )
 def test_pages_of_an_account(author, path):
@@ -407,7 +408,7 @@ def test_the_history_of_an_account(author):
 def test_wrong_passwords_and_names(author):
     wrong = {"old_password": "x", "new_password1": "x", "new_password2": "y", "password": "x"}
     wrong |= {"number": "+12025550123"}
-    for path in ["/password_change/", "/account/delete/", "/2fa/change/"]:
+    for path in ["/password_change/", "/account/email/", "/account/delete/", "/2fa/change/"]:
         for _ in range(11):
             response = author.post(path, wrong)
         assert_translatable(response, response.status_code)
@@ -416,6 +417,10 @@ def test_wrong_passwords_and_names(author):
     author.user.save()
     author.force_login(author.user)
     verify(author, author.two_factor)
+    for email in ["мёд@чай.рф", "мёд@чай.рф", "мёд", ""]:
+        new = {"email": email, "password": "мёд и чай 1"}
+        Limit.objects.all().delete()
+        assert_translatable(author.post("/account/email/", new, follow=True))
     assert_translatable(author.post("/account/delete/", {"password": "мёд и чай 1"}), 429)
     author.user.two_factor.forgive()
     assert_translatable(author.post("/account/delete/", {"password": "мёд и чай 1"}))
@@ -542,7 +547,9 @@ def test_mails(author, settings):
         signals.phone_failed.send(**told)
         signals.recovery_code_used.send(**told, left=0)
         signals.recovery_code_used.send(**told, left=2)
-    assert len(mail.outbox) == 6
+        send(author.user, "registration/mail/email_changed")
+        send(author.user, "registration/mail/password_changed")
+    assert len(mail.outbox) == 8
     for message in mail.outbox:
         assert plain_words(f"<p>{message.subject} {message.body}") == []
         assert '<html lang="de" dir="ltr">' in message.alternatives[0].content

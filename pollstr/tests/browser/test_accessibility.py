@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from playwright.sync_api import expect
 
 from polls.listing import PollListView
 from polls.models import Ballot, Poll
@@ -391,6 +392,22 @@ def test_my_polls(page, verified, user, enter, audit):
     for query in ["", "?page=2", "?show=drafts"]:
         page.goto(f"/polls/mine/{query}")
         audit(query)
+
+
+def test_changing_the_email_address(page, signed_in, user, enter, audit):
+    user.email = "ada@example.com"
+    user.save(update_fields=["email"])
+    enter(signed_in)
+    page.goto("/account/email/")
+    audit("asking")
+    page.get_by_label("Email").fill("junk")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("main").get_by_role("button").click()
+    audit("a bad address and a wrong password")
+    page.get_by_label("Email").fill("lovelace@example.com")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("main").get_by_role("button").click()
+    expect(page.get_by_role("status").first).to_contain_text("Your email address is changed.")
 
 
 def test_deleting_the_account(page, signed_in, enter, audit):
