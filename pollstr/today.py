@@ -14,7 +14,7 @@ from polls.models import Ballot, Figure
 from two_factor.history import Event
 from two_factor.models import Limit
 
-from .views import MOST_FAILED_SIGN_INS
+from .views import MOST_FAILED_SIGN_INS, most_registrations
 
 HOURS = 24
 # As many as can be read; the others got few messages.
@@ -36,6 +36,7 @@ def limits_told() -> dict[str, tuple[str, int]]:
         "prefix": (_("codes to one range of numbers in an hour"), settings.VERIFY_SENDS_PER_PREFIX),
         "site": (_("codes of the whole site in a day"), settings.VERIFY_SENDS_PER_DAY),
         "braked": (_("a range of numbers paused, hardly any of whose codes were used"), 1),
+        "registration": (_("accounts made from one address in an hour"), most_registrations()),
         "polls": (_("polls made by one account in a day"), settings.POLLS_PER_DAY),
         **{
             f"sign-in by {key}": (sign_ins[key], most) for key, most in MOST_FAILED_SIGN_INS.items()

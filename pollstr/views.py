@@ -15,6 +15,7 @@ from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -27,7 +28,7 @@ from polls.models import Ballot
 from two_factor.forms import WRONG_PASSWORD
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
-from two_factor.models import Limit, Limited, TwoFactor
+from two_factor.models import HOUR, Limit, Limited, TwoFactor
 from two_factor.steps import StepMixin, client_address, when_again
 
 from .forms import AccountDeleteForm, EmailForm, RegisterForm
@@ -41,7 +42,10 @@ MOST_FAILED_SIGN_INS = {"name and address": 20, "name": 200, "address": 200}
 MOST_WRONG_PASSWORDS = 10
 # Mails an hour that anybody can have sent to one address: links for a new password, and news of
 # another address.
-MOST_MAILS, MAIL_WINDOW = 5, 60 * 60
+MOST_MAILS = 5
+# Accounts an hour from one address, as a multiple of the codes that it may ask for
+# (VERIFY_SENDS_PER_IP): without a code they cannot vote.
+REGISTRATIONS_PER_CODE = 10
 
 # As in static/pollstr.css.
 PAPER = "#f5f2ea"
@@ -61,6 +65,8 @@ def next_context(request):
 class LimitedFormMixin:
     """A form that may be sent so often only; afterwards it answers 429 and says when again."""
 
+    too_many = gettext_lazy("Too many tries.")
+
     def post(self, request, *args, **kwargs):
         for name, value, most, seconds in self.limits():
             limit = Limit.objects.add(name, value, seconds, 0)
@@ -76,7 +82,7 @@ class LimitedFormMixin:
 
     def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
-        problem = when_again(_("Too many tries."), wait)
+        problem = when_again(self.too_many, wait)
         # What was typed is shown again, but not looked at: not even whether it was right.
         kwargs = self.get_form_kwargs() | {"data": None, "files": None}
         form = self.get_form_class()(**kwargs | {"initial": self.request.POST.dict()})
@@ -84,6 +90,11 @@ class LimitedFormMixin:
         response = self.render_to_response(context, status=429)
         response["Retry-After"] = wait
         return response
+
+
+def most_registrations() -> int:
+    """Return how many accounts one address may make in an hour, some even without codes."""
+    return REGISTRATIONS_PER_CODE * max(1, settings.VERIFY_SENDS_PER_IP)
 
 
 class SignedOutMixin:
@@ -133,12 +144,18 @@ class LoginView(EntryMixin, LimitedFormMixin, views.LoginView):
 
 
 @method_decorator([sensitive_post_parameters(), never_cache], name="dispatch")
-class RegisterView(EntryMixin, FormView):
+class RegisterView(EntryMixin, LimitedFormMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/register.html"
     form_class = RegisterForm
+    too_many = gettext_lazy("Too many accounts were made from your internet address.")
+
+    def limits(self):
+        return [("registration", client_address(self.request), most_registrations(), HOUR)]
 
     def form_valid(self, form):
+        # Counted before the password is hashed, which costs more than all else.
+        self.count()
         user = form.save()
         if user is None:
             return self.form_invalid(form)
@@ -185,7 +202,7 @@ class PasswordChangeView(
 
 
 def limit_of_mail(email: str):
-    return "mail", as_looked_up(email, 254), MOST_MAILS, MAIL_WINDOW
+    return "mail", as_looked_up(email, 254), MOST_MAILS, HOUR
 
 
 class PasswordResetView(LimitedFormMixin, views.PasswordResetView):

@@ -3,7 +3,12 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from pollstr.views import MOST_FAILED_SIGN_INS, MOST_MAILS, SIGN_IN_WINDOW
+from pollstr.views import (
+    MOST_FAILED_SIGN_INS,
+    MOST_MAILS,
+    REGISTRATIONS_PER_CODE,
+    SIGN_IN_WINDOW,
+)
 from two_factor.models import Limit
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +116,43 @@ def test_another_spelling_gets_no_more_reset_links(client, user, spelling):
     for _ in range(MOST_MAILS):
         client.post(reverse("password_reset"), {"email": user.email})
     assert client.post(reverse("password_reset"), {"email": spelling}).status_code == 429
+
+
+def register(name, **extra):
+    data = {"username": name, "email": "", "password1": PASSWORD, "password2": PASSWORD}
+    return Client().post(reverse("register"), data, **extra)
+
+
+@pytest.fixture
+def crowded(settings):
+    """An address from which as many accounts came as it may make."""
+    settings.VERIFY_SENDS_PER_IP = 1
+    for n in range(REGISTRATIONS_PER_CODE):
+        assert register(f"ada{n}").status_code == 302
+
+
+def test_one_address_makes_so_many_accounts_an_hour(crowded, monkeypatch):
+    monkeypatch.setattr("pollstr.forms.RegisterForm.save", pytest.fail)
+    response = register("grace")
+    assert (response.status_code, response["Retry-After"]) == (429, "3600")
+    text = response.text
+    assert "Too many accounts were made from your internet address." in text
+    assert "Please try again in 60 minutes." in text
+    assert 'value="grace"' in text
+    assert PASSWORD not in text
+
+
+def test_another_address_makes_its_own(crowded):
+    assert register("grace", REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
+def test_an_hour_later_it_makes_more(crowded, clock):
+    clock.shift(60 * 60 + 1)
+    assert register("grace").status_code == 302
+
+
+def test_what_is_refused_for_another_reason_is_not_counted(settings):
+    settings.VERIFY_SENDS_PER_IP = 1
+    for _ in range(REGISTRATIONS_PER_CODE + 1):
+        assert register("no spaces").status_code == 200
+    assert register("grace").status_code == 302

@@ -445,6 +445,11 @@ def test_signing_in_and_registering(stranger):
     assert_translatable(stranger.post("/password_reset/", {"email": "x"}))
 
 
+def test_too_many_accounts(stranger, monkeypatch):
+    monkeypatch.setattr("pollstr.views.REGISTRATIONS_PER_CODE", 0)
+    assert_translatable(stranger.post("/register/", {}), 429)
+
+
 def test_a_new_password(stranger):
     user = UserFactory(username="ждана", email="test@example.com")
     assert_translatable(stranger.post("/password_reset/", {"email": user.email}, follow=True))
