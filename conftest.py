@@ -31,6 +31,15 @@ def fresh_pages(monkeypatch):
 
 
 @pytest.fixture
+def sandbox(monkeypatch):
+    """Send codes to nobody, as in development.
+
+    Past the signal of a changed setting, which would make Django read each template anew.
+    """
+    monkeypatch.setattr("django.conf.settings.DEBUG", True)
+
+
+@pytest.fixture
 def user(db):
     return UserFactory(username="ada")
 

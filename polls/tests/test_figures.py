@@ -15,8 +15,7 @@ NUMBER = "+12025550123"
 
 
 @pytest.fixture(autouse=True)
-def sandbox(settings):
-    settings.DEBUG = True
+def sandbox(sandbox, settings):
     settings.VERIFY_RESEND_WAITS = [0]
 
 

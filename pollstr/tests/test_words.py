@@ -482,14 +482,12 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_number_that_is_not_taken(newcomer, settings, number):
-    settings.DEBUG = True
+def test_a_number_that_is_not_taken(newcomer, sandbox, number):
     assert_translatable(newcomer.get("/2fa/?next=/polls/1/%3Fchoice%3D1"))
     assert_translatable(newcomer.post("/2fa/create/", {"number": number}))
 
 
-def test_proving_a_phone(newcomer, settings):
-    settings.DEBUG = True
+def test_proving_a_phone(newcomer, sandbox):
     verify_page = "/2fa/verify/"
     assert_translatable(newcomer.post("/2fa/create/", {"number": "+12025550123"}, follow=True))
     assert_translatable(newcomer.post("/2fa/create/", {"number": "+12025550123"}, follow=True))

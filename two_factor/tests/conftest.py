@@ -28,11 +28,6 @@ def vonage(settings):
 
 
 @pytest.fixture
-def sandbox(settings):
-    settings.DEBUG = True
-
-
-@pytest.fixture
 def second_browser(user):
     """Another browser in which ``user`` is signed in."""
     browser = Client()

@@ -18,8 +18,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(autouse=True)
-def clock(settings, time_machine):
-    settings.DEBUG = True
+def clock(sandbox, settings, time_machine):
     settings.VERIFY_CALLS_AT_ONCE = 16
     time_machine.move_to(datetime(2026, 6, 1, 12, tzinfo=UTC), tick=False)
     return time_machine

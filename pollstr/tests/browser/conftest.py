@@ -68,9 +68,8 @@ def browser_context_args(request, browser_context_args):
 
 
 @pytest.fixture(autouse=True)
-def sandbox(settings):
+def sandbox(sandbox, settings):
     """Codes are shown on the page, and may be asked for again at once."""
-    settings.DEBUG = True
     settings.VERIFY_RESEND_WAITS = [0]
 
 
