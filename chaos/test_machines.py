@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pollstr.views import MOST_FAILED_SIGN_INS
+from pollstr.accounts import MOST_FAILED_SIGN_INS
 
 from .journey import Browser, travel
 from .servers import pgbouncer

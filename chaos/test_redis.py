@@ -6,8 +6,8 @@ import time
 import pytest
 import requests
 
+from pollstr.accounts import MOST_FAILED_SIGN_INS
 from pollstr.caches import LEFT_ALONE
-from pollstr.views import MOST_FAILED_SIGN_INS
 
 from .voters import COUNTED, TOKEN, UNKNOWN
 

@@ -1,11 +1,13 @@
 from django import forms
+from django.contrib.auth import forms as forms_of_accounts
 from django.contrib.auth import get_user_model
-from django.contrib.auth.forms import UserCreationForm
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from two_factor.forms import PasswordForm
 
+# Accounts of one address that one wish for a new password is mailed to.
+MOST_ACCOUNTS = 5
 LAST_SUPERUSER = _(
     "You are the last administrator of this site. Make somebody else one first, "
     "then delete your account."
@@ -24,7 +26,7 @@ def email_field():
     )
 
 
-class RegisterForm(UserCreationForm):
+class RegisterForm(forms_of_accounts.UserCreationForm):
     """A new account: a name and a password, and an address for those who want to be reached."""
 
     email = email_field()
@@ -51,6 +53,37 @@ class RegisterForm(UserCreationForm):
             return None
 
 
+class PasswordAloneMixin:
+    """Write the password and nothing else.
+
+    The user was loaded before the slow hash: a whole row would undo what changed meanwhile, or
+    bring back an account that was deleted.
+    """
+
+    def save(self, commit=True):
+        self.user.set_password(self.cleaned_data["new_password1"])
+        get_user_model().objects.filter(pk=self.user.pk).update(password=self.user.password)
+        return self.user
+
+
+class NewPasswordForm(PasswordAloneMixin, forms_of_accounts.SetPasswordForm):
+    pass
+
+
+class PasswordChangeForm(PasswordAloneMixin, forms_of_accounts.PasswordChangeForm):
+    pass
+
+
+class PasswordResetForm(forms_of_accounts.PasswordResetForm):
+    """A link for a new password; of many accounts with one address, to those used last."""
+
+    def get_users(self, email):
+        def last_used(user):
+            return user.last_login or user.date_joined
+
+        return sorted(super().get_users(email), key=last_used)[-MOST_ACCOUNTS:]
+
+
 class EmailForm(PasswordForm):
     """Another email address for ``user``, or none."""
 
@@ -58,16 +91,12 @@ class EmailForm(PasswordForm):
     field_order = ["email", "password"]
 
     def clean_email(self):
-        email = self.cleaned_data["email"]
+        email = get_user_model().objects.normalize_email(self.cleaned_data["email"])
         if email == self.user.email:
-            raise forms.ValidationError(_("That is your email address already."))
+            raise forms.ValidationError(
+                _("That is your email address already.") if email else _("Type an email address.")
+            )
         return email
-
-    def save(self) -> str:
-        """Save the address, and return the one there was."""
-        before, self.user.email = self.user.email, self.cleaned_data["email"]
-        self.user.save(update_fields=["email"])
-        return before
 
 
 class AccountDeleteForm(PasswordForm):

@@ -105,8 +105,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 10,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
     }
-    # Each thread keeps its connection: the last one to close deletes SQLite's log, and on a full
-    # disk a new one has no room, so that nothing could be read either.
+    # The web server's threads keep their connections: the last one to close deletes SQLite's log,
+    # and on a full disk a new one has no room, so that nothing could be read either.
     DATABASES["default"]["CONN_MAX_AGE"] = None
     # In a file, as the site's own: threads of the tests' server each open it for themselves.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}

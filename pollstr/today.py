@@ -14,7 +14,7 @@ from polls.models import Ballot, Figure
 from two_factor.history import Event
 from two_factor.models import Limit
 
-from .views import MOST_FAILED_SIGN_INS, most_registrations
+from .accounts import MOST_FAILED_SIGN_INS, most_registrations
 
 HOURS = 24
 # As many as can be read; the others got few messages.

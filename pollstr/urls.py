@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from polls import sharing
 from polls.views import ReceiptView
 
-from . import legal, views
+from . import accounts, legal, views
 
 # What Django's own views are asked for here; they would take more.
 PAGE = ["get", "head", "options"]
@@ -35,15 +35,20 @@ urlpatterns = [
     path("sitemap-<section>.xml", sharing.sitemap, name="django.contrib.sitemaps.views.sitemap"),
     path("r/<str:code>/", ReceiptView.as_view(), name="receipt"),
     path("2fa/", include("two_factor.urls")),
-    path("login/", views.LoginView.as_view(), name="login"),
+    path("login/", accounts.LoginView.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("register/", views.RegisterView.as_view(), name="register"),
-    path("account/", views.AccountView.as_view(), name="account"),
-    path("account/email/", views.EmailView.as_view(), name="account_email"),
-    path("account/delete/", views.AccountDeleteView.as_view(), name="account_delete"),
+    path("register/", accounts.RegisterView.as_view(), name="register"),
+    path("account/", accounts.AccountView.as_view(), name="account"),
+    path("account/email/", accounts.EmailView.as_view(), name="account_email"),
+    path(
+        "account/email/<str:token>/",
+        accounts.EmailConfirmView.as_view(),
+        name="account_email_confirm",
+    ),
+    path("account/delete/", accounts.AccountDeleteView.as_view(), name="account_delete"),
     path(
         "password_change/",
-        views.PasswordChangeView.as_view(),
+        accounts.PasswordChangeView.as_view(),
         name="password_change",
     ),
     path(
@@ -53,13 +58,13 @@ urlpatterns = [
     ),
     path(
         "password_reset/",
-        views.PasswordResetView.as_view(http_method_names=FORM),
+        accounts.PasswordResetView.as_view(http_method_names=FORM),
         name="password_reset",
     ),
     path("password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
     path(
         "reset/<uidb64>/<token>/",
-        views.PasswordResetConfirmView.as_view(http_method_names=FORM),
+        accounts.PasswordResetConfirmView.as_view(http_method_names=FORM),
         name="password_reset_confirm",
     ),
     path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
@@ -72,6 +77,11 @@ urlpatterns = [
         name="accessibility",
     ),
     path("language/", views.language, name="language"),
+    # Ours asks for more, and tells by mail.
+    path(
+        "admin/password_change/",
+        RedirectView.as_view(pattern_name="password_change", http_method_names=PAGE),
+    ),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

@@ -1,10 +1,14 @@
+import re
+from urllib.parse import unquote
+
 import pytest
-from django.contrib.auth import get_user
+from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.urls import reverse
 
-from pollstr.views import MOST_MAILS, MOST_WRONG_PASSWORDS
+from pollstr.accounts import MOST_MAILS, MOST_WRONG_PASSWORDS
+from two_factor.tests.factories import UserFactory
 from two_factor.tests.pages import field_errors, sentences
 
 pytestmark = pytest.mark.django_db
@@ -21,13 +25,31 @@ def user(user):
     return user
 
 
-def change(client, email=NEW, password=PASSWORD):
+def ask(client, email=NEW, password=PASSWORD):
     return client.post(EMAIL, {"email": email, "password": password})
+
+
+def link_in(mail) -> str:
+    return re.search(r"http://testserver(/account/email/\S+/)", mail.body)[1]
+
+
+@pytest.fixture
+def link(signed_in, user, mailoutbox) -> str:
+    """The link that was mailed to the new address."""
+    ask(signed_in)
+    return link_in(mailoutbox.pop())
 
 
 def email_of(user):
     user.refresh_from_db()
     return user.email
+
+
+def assert_void(response):
+    assert response.status_code == 200
+    assert "This link was used already, is too old, or belongs to another account." in response.text
+    assert f'href="{EMAIL}"' in response.text
+    assert "Use this address" not in response.text
 
 
 def test_it_is_linked_from_the_account(signed_in):
@@ -41,63 +63,168 @@ def test_it_shows_the_address_there_is(signed_in):
     assert f'value="{OLD}"' in response.text
 
 
-def test_an_address_is_changed(signed_in, user):
-    response = change(signed_in)
+def test_a_link_goes_to_the_new_address_and_nothing_changes_yet(signed_in, user, mailoutbox):
+    response = ask(signed_in)
+    assert (response.status_code, response["Location"]) == (302, ACCOUNT)
+    assert f"Open the link that we have sent to {NEW} within a day" in sentences(
+        signed_in.get(ACCOUNT)
+    )
+    assert email_of(user) == OLD
+    [mail] = mailoutbox
+    assert mail.to == [NEW]
+    assert mail.subject == "Is this your address for Pollstr?"
+    assert "If it was not you, do nothing" in mail.body
+    # Nothing that a stranger could choose to write to others.
+    assert "ada" not in mail.body.partition("http://")[0]
+    assert OLD not in mail.message().as_string()
+
+
+def test_to_open_the_link_changes_nothing(signed_in, user, link):
+    for _ in range(2):
+        page = signed_in.get(link)
+        assert page.status_code == 200
+        assert f"<bdi>{NEW}</bdi>" in page.text
+        assert "no-store" in page["Cache-Control"]
+    signed_in.head(link)
+    assert email_of(user) == OLD
+
+
+def test_the_button_behind_it_changes_the_address(signed_in, user, link):
+    response = signed_in.post(link)
     assert (response.status_code, response["Location"]) == (302, ACCOUNT)
     assert email_of(user) == NEW
     page = signed_in.get(ACCOUNT)
-    assert sentences(page) == "Your email address is changed."
+    assert sentences(page).endswith("Your email address is changed.")
     assert f"<dd>{NEW}</dd>" in page.text
-    assert get_user(signed_in) == user
+
+
+def test_another_browser_signs_in_on_the_way(client, user, link):
+    login = Client().get(link)["Location"]
+    assert unquote(login) == f"/login/?next={link}"
+    browser = Client()
+    response = browser.post(login, {"username": "ada", "password": PASSWORD, "next": link})
+    assert response["Location"] == link
+    browser.post(link)
+    assert email_of(user) == NEW
 
 
 def test_who_registered_without_one_gets_one(signed_in, user, mailoutbox):
-    user.email = ""
-    user.save(update_fields=["email"])
-    change(signed_in)
+    User.objects.update(email="")
+    ask(signed_in)
+    signed_in.post(link_in(mailoutbox.pop()))
     assert email_of(user) == NEW
     assert mailoutbox == []
-    signed_in.post(reverse("logout"))
-    signed_in.post(reverse("password_reset"), {"email": NEW})
-    assert [mail.to for mail in mailoutbox] == [[NEW]]
+
+
+def test_the_link_works_once(signed_in, user, link):
+    signed_in.post(link)
+    assert_void(signed_in.get(link))
+    assert_void(signed_in.post(link))
+
+
+def test_the_link_works_for_a_day(signed_in, user, mailoutbox, time_machine):
+    time_machine.move_to("2026-06-01T12:00:00Z", tick=False)
+    ask(signed_in)
+    link = link_in(mailoutbox.pop())
+    time_machine.move_to("2026-06-02T11:59:59Z", tick=False)
+    assert "Use this address" in signed_in.get(link).text
+    time_machine.move_to("2026-06-02T12:00:01Z", tick=False)
+    assert_void(signed_in.post(link))
+    assert email_of(user) == OLD
+
+
+@pytest.mark.parametrize("change", [{"email": "other@example.com"}, {"password": "another"}])
+def test_the_link_is_void_once_address_or_password_are_others(signed_in, user, link, change):
+    for name, value in change.items():
+        setattr(user, name, value)
+    if "password" in change:
+        user.set_password(user.password)
+    user.save()
+    signed_in.force_login(user)
+    assert_void(signed_in.post(link))
+    assert email_of(user) != NEW
+
+
+def test_the_link_is_worth_nothing_to_another_account(link, user, client):
+    grace = UserFactory(username="grace", email=OLD, password=user.password)
+    client.force_login(grace)
+    assert_void(client.post(link))
+    assert email_of(grace) == OLD
+
+
+@pytest.mark.parametrize("token", ["x", "x:y:z", "9" * 3000, "WzEsIngiXQ:1x:x"])
+def test_a_made_up_link_is_told(signed_in, user, token):
+    for method in [signed_in.get, signed_in.post]:
+        assert_void(method(f"{EMAIL}{token}/"))
+    assert email_of(user) == OLD
+
+
+def test_two_clicks_on_the_button_change_it_once(signed_in, user, link, mailoutbox, monkeypatch):
+    # The other click comes between the look at the link and the change.
+    def quicker(user, token):
+        User.objects.update(email="third@example.com")
+        return NEW
+
+    monkeypatch.setattr("pollstr.accounts.read_email_token", quicker)
+    assert signed_in.post(link).status_code == 200
+    assert email_of(user) == "third@example.com"
+    assert mailoutbox == []
 
 
 def test_an_empty_field_takes_it_away(signed_in, user):
-    change(signed_in, email="")
+    assert ask(signed_in, email="")["Location"] == ACCOUNT
     assert email_of(user) == ""
     assert sentences(signed_in.get(ACCOUNT)) == "Your account has no email address any more."
 
 
+def test_with_none_an_empty_field_gets_a_sentence(signed_in, user):
+    User.objects.update(email="")
+    assert "Type an email address." in field_errors(ask(signed_in, email=""))
+
+
 @pytest.mark.parametrize("email", [NEW, ""])
 def test_the_address_there_was_is_told(signed_in, user, mailoutbox, email):
-    change(signed_in, email=email)
+    ask(signed_in, email=email)
+    if email:
+        signed_in.post(link_in(mailoutbox.pop()))
     [mail] = mailoutbox
     assert mail.to == [OLD]
-    assert mail.subject == "Your Pollstr account has another email address"
+    assert mail.subject == "Your Pollstr account no longer has this email address"
     words = " ".join(mail.body.split())
     assert "Hello ada," in words
     assert "Mail about your account does not come to this address any more." in words
     assert "change your password at once" in words
+    assert "If your password does not work any more, ask whoever runs the site." in words
     # Whoever reads the old mailbox need not be told the new one.
     assert NEW not in mail.message().as_string()
 
 
-def test_a_mail_server_in_trouble_does_not_undo_it(signed_in, user, settings):
+def test_a_mail_server_in_trouble_does_not_undo_it(signed_in, user, settings, link):
     settings.MAILERS = {
         "default": {
             "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "OPTIONS": {"host": "127.0.0.1", "port": 1, "timeout": 1},
         }
     }
-    assert change(signed_in).status_code == 302
+    assert signed_in.post(link).status_code == 302
     assert email_of(user) == NEW
+    assert ask(signed_in, email="third@example.com").status_code == 302
 
 
-def test_a_link_on_its_way_to_the_old_address_is_void(signed_in, user):
+def test_a_link_for_a_new_password_on_its_way_to_the_old_address_is_void(signed_in, user, link):
     token = default_token_generator.make_token(user)
-    change(signed_in)
+    signed_in.post(link)
     user.refresh_from_db()
     assert not default_token_generator.check_token(user, token)
+
+
+def test_where_no_mail_is_sent_it_says_so(signed_in, user, settings, mailoutbox):
+    settings.SENDS_MAIL = False
+    for response in [signed_in.get(EMAIL), ask(signed_in), ask(signed_in, email="")]:
+        assert "This site sends no mail yet" in response.text
+        assert "<form method" not in response.text.partition("<main")[2].partition("</main>")[0]
+    assert email_of(user) == OLD
+    assert mailoutbox == []
 
 
 @pytest.mark.parametrize(
@@ -109,10 +236,11 @@ def test_a_link_on_its_way_to_the_old_address_is_void(signed_in, user):
         ("\0@example.com", "Null characters are not allowed."),
         (f"{'a' * 250}@example.com", "at most 254 characters"),
         (OLD, "That is your email address already."),
+        ("ada@EXAMPLE.com", "That is your email address already."),
     ],
 )
 def test_a_bad_address_gets_a_sentence(signed_in, user, mailoutbox, email, sentence):
-    response = change(signed_in, email=email)
+    response = ask(signed_in, email=email)
     assert response.status_code == 200
     assert "<title>Error: Change the email address · Pollstr</title>" in response.text
     assert sentence in field_errors(response)
@@ -128,11 +256,14 @@ def test_a_bad_address_gets_a_sentence(signed_in, user, mailoutbox, email, sente
         ("\0", "Null characters are not allowed."),
     ],
 )
-def test_without_the_password_nothing_happens(signed_in, user, mailoutbox, password, sentence):
-    response = change(signed_in, password=password)
+@pytest.mark.parametrize("email", [NEW, ""])
+def test_without_the_password_nothing_happens(
+    signed_in, user, mailoutbox, email, password, sentence
+):
+    response = ask(signed_in, email, password)
     assert response.status_code == 200
     assert sentence in field_errors(response)
-    assert f'value="{NEW}"' in response.text
+    assert f'value="{email}"' in response.text or not email
     assert email_of(user) == OLD
     assert mailoutbox == []
 
@@ -145,34 +276,58 @@ def test_a_post_without_fields_gets_a_sentence(signed_in, user):
 def test_guesses_of_the_password_are_limited(signed_in, user, time_machine):
     time_machine.move_to("2026-06-01T12:00:00Z", tick=False)
     for _ in range(MOST_WRONG_PASSWORDS):
-        assert change(signed_in, password="wrong").status_code == 200
-    response = change(signed_in)
+        assert ask(signed_in, password="wrong").status_code == 200
+    response = ask(signed_in)
     assert (response.status_code, response["Retry-After"]) == (429, "600")
     assert "Too many tries. Please try again in 10 minutes." in sentences(response)
     assert f'value="{NEW}"' in response.text
     assert email_of(user) == OLD
 
 
+def test_a_bad_address_is_no_guess(signed_in):
+    for _ in range(MOST_WRONG_PASSWORDS + 1):
+        ask(signed_in, email="junk")
+    assert ask(signed_in).status_code == 302
+
+
 def test_guesses_here_and_where_the_password_is_changed_count_together(signed_in):
     for _ in range(MOST_WRONG_PASSWORDS):
-        change(signed_in, password="wrong")
+        ask(signed_in, password="wrong")
     data = {"old_password": PASSWORD, "new_password1": "xyzzy 12 plugh"}
     data["new_password2"] = data["new_password1"]
     assert signed_in.post(reverse("password_change"), data).status_code == 429
 
 
-def test_nobody_is_flooded_with_mail(signed_in, user, mailoutbox):
-    for n in range(2 * MOST_MAILS):
-        change(signed_in, email=f"ada{n}@example.com")
-        change(signed_in, email=OLD)
-    assert len([mail for mail in mailoutbox if mail.to == [OLD]]) == MOST_MAILS
-    assert change(signed_in).status_code == 429
+def test_one_account_asks_for_few_links_an_hour(signed_in, mailoutbox):
+    statuses = [ask(signed_in, f"ada{n}@example.com").status_code for n in range(MOST_MAILS + 1)]
+    assert statuses == [302] * MOST_MAILS + [429]
+    assert len(mailoutbox) == MOST_MAILS
+
+
+def test_one_address_gets_few_links_an_hour(user, mailoutbox):
+    statuses = []
+    for n in range(MOST_MAILS + 1):
+        browser = Client()
+        browser.force_login(UserFactory(username=f"grace{n}"))
+        statuses.append(ask(browser, NEW.upper() if n % 2 else NEW).status_code)
+    assert statuses == [302] * MOST_MAILS + [429]
+    assert len(mailoutbox) == MOST_MAILS
+
+
+def test_no_stranger_keeps_the_owner_from_another_address(signed_in, user):
+    for _ in range(MOST_MAILS):
+        Client().post(reverse("password_reset"), {"email": OLD})
+    assert ask(signed_in, email="").status_code == 302
+
+
+def test_the_password_is_not_told_in_reports_of_faults(signed_in, user):
+    response = ask(signed_in, password="guess-of-mine")
+    assert response.wsgi_request.sensitive_post_parameters == ("password",)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_the_anonymous_sign_in_first(client, user, method):
-    data = {"email": NEW, "password": PASSWORD}
-    response = getattr(client, method)(EMAIL, data)
+    response = getattr(client, method)(EMAIL, {"email": "", "password": PASSWORD})
     assert response["Location"].startswith(f"/login/?next={EMAIL}")
     assert email_of(user) == OLD
 
@@ -181,14 +336,14 @@ def test_the_anonymous_sign_in_first(client, user, method):
 def test_with_a_proven_phone_the_password_alone_changes_nothing(
     signed_in, two_factor, user, method
 ):
-    response = getattr(signed_in, method)(EMAIL, {"email": NEW, "password": PASSWORD})
+    response = getattr(signed_in, method)(EMAIL, {"email": "", "password": PASSWORD})
     assert response["Location"] == f"/2fa/?next={EMAIL.replace('/', '%2F')}"
     assert email_of(user) == OLD
 
 
 def test_with_the_phone_proven_here_it_is_changed(verified, user):
-    change(verified)
-    assert email_of(user) == NEW
+    ask(verified, email="")
+    assert email_of(user) == ""
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
@@ -199,7 +354,7 @@ def test_other_methods_are_refused(signed_in, method):
 def test_another_site_cannot_change_it(user):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(user)
-    assert change(browser).status_code == 403
+    assert ask(browser, email="").status_code == 403
     assert email_of(user) == OLD
 
 

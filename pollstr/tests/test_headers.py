@@ -24,7 +24,14 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 OPEN = ["/polls/", "/login/", "/register/", "/password_reset/", "/2fa/limits/", "/healthz"]
-SIGNED_IN = ["/account/", "/account/email/", "/account/delete/", "/password_change/", "/2fa/"]
+SIGNED_IN = [
+    "/account/",
+    "/account/email/",
+    "/account/email/x/",
+    "/account/delete/",
+    "/password_change/",
+    "/2fa/",
+]
 SIGNED_IN += ["/2fa/recovery-codes/"]
 FAILING = {"/nowhere/": 404, "/2fa/create/": 405, "/r/x/": 404, "/polls/999/integrity/": 404}
 

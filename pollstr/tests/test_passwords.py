@@ -1,11 +1,17 @@
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from pollstr.views import MOST_WRONG_PASSWORDS
+from pollstr.accounts import MOST_MAILS, MOST_WRONG_PASSWORDS
+from pollstr.forms import MOST_ACCOUNTS
+from two_factor.tests.factories import UserFactory
 from two_factor.tests.pages import sentences
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +92,7 @@ def assert_told(mail):
     assert mail.to == ["ada@example.com"]
     assert mail.subject == "Your Pollstr password was changed"
     words = " ".join(mail.body.split())
-    assert "Your account has a new password, and every other browser is signed out." in words
+    assert "Your account has a new password. Browsers that were signed in elsewhere are" in words
     assert "choose a new one at once with “Forgot your password?” on the sign-in page" in words
     assert NEW not in mail.message().as_string()
 
@@ -108,6 +114,60 @@ def test_a_password_set_through_a_link_is_mailed_too(client, user, mailoutbox):
     new = {"new_password1": NEW, "new_password2": NEW}
     client.post(page.request["PATH_INFO"], new)
     assert_told(mailoutbox[1])
+
+
+def test_nobody_is_flooded_with_mail_about_changes(signed_in, mailoutbox):
+    passwords = [OLD, NEW]
+    for n in range(MOST_MAILS):
+        new = passwords[(n + 1) % 2]
+        fields = {"old_password": passwords[n % 2], "new_password1": new, "new_password2": new}
+        assert change(signed_in, **fields).status_code == 302
+    assert change(signed_in, old_password=new).status_code == 429
+    assert len(mailoutbox) == MOST_MAILS
+
+
+@pytest.mark.parametrize("through", ["the form", "a link"])
+def test_what_changes_while_the_password_is_hashed_stays(
+    signed_in, user, mailoutbox, monkeypatch, through
+):
+    def slow_hash(self, password):
+        User.objects.filter(pk=self.pk).update(email="lovelace@example.com")
+        self.password = make_password(password)
+
+    ask(signed_in)
+    [mail] = mailoutbox
+    monkeypatch.setattr(User, "set_password", slow_hash)
+    if through == "the form":
+        assert change(signed_in).status_code == 302
+    else:
+        page = signed_in.get(link_in(mail), follow=True)
+        new = {"new_password1": NEW, "new_password2": NEW}
+        assert signed_in.post(page.request["PATH_INFO"], new).status_code == 302
+    assert has_password(user, NEW)
+    assert user.email == "lovelace@example.com"
+
+
+def test_an_account_deleted_meanwhile_does_not_come_back(signed_in, user, monkeypatch):
+    def slow_hash(self, password):
+        User.objects.filter(pk=self.pk).delete()
+
+    monkeypatch.setattr(User, "set_password", slow_hash)
+    assert change(signed_in).status_code == 302
+    assert not User.objects.exists()
+
+
+def test_the_administration_leads_to_the_same_form(client):
+    assert client.get("/admin/password_change/")["Location"] == CHANGE
+    assert client.post("/admin/password_change/").status_code == 405
+
+
+def test_of_many_accounts_with_one_address_those_used_last_get_links(client, user, mailoutbox):
+    now = timezone.now()
+    for n in range(2 * MOST_ACCOUNTS):
+        UserFactory(username=f"ada{n}", email=user.email, last_login=now + timedelta(seconds=n))
+    ask(client)
+    assert len(mailoutbox) == MOST_ACCOUNTS
+    assert all(f"ada{n}," in str([mail.body for mail in mailoutbox]) for n in range(5, 10))
 
 
 @pytest.mark.parametrize("url", [CHANGE, reverse("password_change_done")])

@@ -112,6 +112,10 @@ def test_https_is_left_to_a_proxy_only_where_one_is_trusted():
     assert "SECURE_PROXY_SSL_HEADER" not in settings_with(DEBUG="True")
 
 
+def test_sqlite_keeps_its_connections_and_so_its_log():
+    assert settings_with(DEBUG="True")["DATABASES"]["default"]["CONN_MAX_AGE"] is None
+
+
 def test_the_databases_address_may_say_that_a_pool_stands_before_it():
     pooled = "postgres://me:pw@host:6432/polls?DISABLE_SERVER_SIDE_CURSORS=True"
     database = settings_with(DEBUG="True", DATABASE_URL=pooled)["DATABASES"]["default"]

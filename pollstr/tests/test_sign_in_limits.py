@@ -3,7 +3,7 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from pollstr.views import (
+from pollstr.accounts import (
     MOST_FAILED_SIGN_INS,
     MOST_MAILS,
     REGISTRATIONS_PER_CODE,
@@ -156,3 +156,15 @@ def test_what_is_refused_for_another_reason_is_not_counted(settings):
     for _ in range(REGISTRATIONS_PER_CODE + 1):
         assert register("no spaces").status_code == 200
     assert register("grace").status_code == 302
+
+
+def test_where_no_code_goes_out_some_may_register_still(settings):
+    settings.VERIFY_SENDS_PER_IP = 0
+    assert register("grace").status_code == 302
+
+
+def test_a_name_that_was_just_taken_has_cost_a_hash_and_counts(settings, monkeypatch):
+    settings.VERIFY_SENDS_PER_IP = 1
+    monkeypatch.setattr("pollstr.forms.RegisterForm.save", lambda form: None)
+    statuses = [register("grace").status_code for _ in range(REGISTRATIONS_PER_CODE + 1)]
+    assert statuses == [200] * REGISTRATIONS_PER_CODE + [429]

@@ -1,5 +1,6 @@
 """Every page in every state, read by axe at both widths and fitted onto the smallest screen."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -394,7 +395,7 @@ def test_my_polls(page, verified, user, enter, audit):
         audit(query)
 
 
-def test_changing_the_email_address(page, signed_in, user, enter, audit):
+def test_changing_the_email_address(page, signed_in, user, enter, audit, mailoutbox):
     user.email = "ada@example.com"
     user.save(update_fields=["email"])
     enter(signed_in)
@@ -407,7 +408,15 @@ def test_changing_the_email_address(page, signed_in, user, enter, audit):
     page.get_by_label("Email").fill("lovelace@example.com")
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("main").get_by_role("button").click()
+    expect(page.get_by_role("status").first).to_contain_text("lovelace@example.com")
+    audit("sent")
+    page.goto(re.search(r"/account/email/\S+/", mailoutbox[0].body)[0])
+    audit("confirming")
+    press(page, "Use this address")
     expect(page.get_by_role("status").first).to_contain_text("Your email address is changed.")
+    page.go_back()
+    page.reload()
+    audit("used")
 
 
 def test_deleting_the_account(page, signed_in, enter, audit):
