@@ -63,7 +63,10 @@ def next_context(request):
 
 
 class LimitedFormMixin:
-    """A form that may be sent so often only; afterwards it answers 429 and says when again."""
+    """A form that may be sent so often only; afterwards it answers 429 and says when again.
+
+    What is sent at the same moment can pass a limit by as many as run at once.
+    """
 
     too_many = gettext_lazy("Too many tries.")
 
@@ -120,9 +123,7 @@ class EntryMixin(KeptMixin, SignedOutMixin):
 
 
 class LoginView(EntryMixin, LimitedFormMixin, views.LoginView):
-    """Sign in. Failures are counted after the password was looked at, so that the right one costs
-    nothing; what is tried at the same moment can pass the limit by as many as run at once.
-    """
+    """Sign in. The right password costs nothing: failures are counted after it was looked at."""
 
     http_method_names = ["get", "post", "head", "options"]
 
