@@ -9,7 +9,7 @@ MESSAGES = $(LANGUAGES:%=--locale %) --extension html,txt,py --add-location file
 PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist worksteal
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.12
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-# Containers often forbid it, and then every process compiles all of Django anew, for 1.4 s.
+# Containers often set it, and then every process compiles all of Django anew, for 1.4 s.
 unexport PYTHONDONTWRITEBYTECODE
 
 # $(call install,lock): uv takes 4 s where pip takes 20. Where there is no uv, or a package index

@@ -40,6 +40,17 @@ def sandbox(monkeypatch):
 
 
 @pytest.fixture
+def no_mail_server(settings):
+    """A mail server that refuses connections."""
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "127.0.0.1", "port": 1, "timeout": 1},
+        }
+    }
+
+
+@pytest.fixture
 def user(db):
     return UserFactory(username="ada")
 

@@ -25,7 +25,7 @@ from two_factor.forms import WRONG_PASSWORD
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
 from two_factor.models import DAY, HOUR, Limit, Limited, TwoFactor
-from two_factor.steps import StepMixin, client_address, when_again
+from two_factor.steps import PasswordStepMixin, client_address, when_again
 
 from .forms import (
     AccountDeleteForm,
@@ -256,7 +256,7 @@ class AccountView(SignedInMixin, TemplateView):
         )
 
 
-@method_decorator(sensitive_post_parameters("password"), name="dispatch")
+@method_decorator(sensitive_post_parameters(), name="dispatch")
 class EmailView(ProvenPhoneMixin, LimitedFormMixin, FormView):
     """Take another address for mail about the account, and send a link there to confirm it."""
 
@@ -295,7 +295,10 @@ class EmailView(ProvenPhoneMixin, LimitedFormMixin, FormView):
             return redirect("account")
         link = reverse("account_email_confirm", args=[email_token(form.user, email)])
         url = self.request.build_absolute_uri(link)
-        send(form.user, "registration/mail/email_link", to=email, url=url)
+        if not send(form.user, "registration/mail/email_link", to=email, url=url):
+            problem = _("We could not send the mail. Please try again in a few minutes.")
+            context = self.get_context_data(form=form, problem=problem)
+            return self.render_to_response(context, status=503)
         words = _(
             "Open the link that we have sent to %(email)s within a day: it confirms the address."
         )
@@ -354,7 +357,7 @@ def set_email(user, email: str) -> bool:
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
+class AccountDeleteView(ProvenPhoneMixin, PasswordStepMixin, FormView):
     """Delete the account of whoever types its password; the ballots name nobody, and stay."""
 
     http_method_names = ["get", "post", "head", "options"]
@@ -374,13 +377,6 @@ class AccountDeleteView(ProvenPhoneMixin, StepMixin, FormView):
             # Another click was quicker.
             return self.say_goodbye()
         return super().post(request, *args, **kwargs)
-
-    def form_invalid(self, form):
-        if form.has_error("password", WRONG_PASSWORD):
-            self.note_wrong_guess()
-        else:
-            self.two_factor.uncount_guess()
-        return super().form_invalid(form)
 
     def form_valid(self, form):
         if not form.delete_user():

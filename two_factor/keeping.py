@@ -10,12 +10,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, TemplateView
 
 from . import client, signals
-from .forms import WRONG_PASSWORD, ChangeForm, RecoveryForm
+from .forms import ChangeForm, RecoveryForm
 from .history import Event
 from .mixins import TwoFactorMixin, with_next
 from .models import Limited, TwoFactor
 from .recovery import RecoveryCode
-from .steps import VERIFICATION, PhonePageMixin, StepMixin, in_words
+from .steps import VERIFICATION, PasswordStepMixin, PhonePageMixin, StepMixin, in_words
 from .views import StartMixin
 
 # Grave acts ask for a proof no older than this many seconds.
@@ -92,7 +92,7 @@ class RecoveryCodesView(TwoFactorMixin, StepMixin, TemplateView):
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class ChangeView(TwoFactorMixin, StartMixin, PhonePageMixin, FormView):
+class ChangeView(TwoFactorMixin, PasswordStepMixin, StartMixin, PhonePageMixin, FormView):
     """Replace the proven number: after a fresh proof of the old one, and with the password."""
 
     max_age = FRESH
@@ -114,13 +114,6 @@ class ChangeView(TwoFactorMixin, StartMixin, PhonePageMixin, FormView):
             typed = {"number": request.POST.get("number", "")}
             return self.render_problem(limited, ChangeForm(request.user, initial=typed))
         return super().post(request, *args, **kwargs)
-
-    def form_invalid(self, form):
-        if form.has_error("password", WRONG_PASSWORD):
-            self.note_wrong_guess()
-        else:
-            self.two_factor.uncount_guess()
-        return super().form_invalid(form)
 
     def form_valid(self, form):
         self.two_factor.uncount_guess()

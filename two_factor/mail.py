@@ -14,17 +14,18 @@ from .steps import in_words
 logger = logging.getLogger(__name__)
 
 
-def send(user, template: str, to: str | None = None, **context):
+def send(user, template: str, to: str | None = None, **context) -> bool:
     """Send the mail ``template``, named without its ``.txt``, to the user, if there is an address.
 
     ``to`` is the address where it is not the user's present one. The first line of the mail is its
     subject; what follows is sent as text and as HTML.
 
-    A mail server's trouble must not undo what the mail is about, so it is only logged.
+    A mail server's trouble must not undo what the mail is about, so it is only logged. Return
+    whether the mail is on its way.
     """
     to = user.email if to is None else to
     if not to:
-        return
+        return False
     context |= {"user": user, "at": timezone.now()}
     text = render_to_string(f"{template}.txt", context)
     subject, _, body = text.partition("\n\n")
@@ -38,6 +39,8 @@ def send(user, template: str, to: str | None = None, **context):
     except (OSError, ValueError) as error:  # the server's trouble, or an address that is none
         name = template.rpartition("/")[2]
         logger.error("The mail %s could not be sent: %s", name, type(error).__name__)
+        return False
+    return True
 
 
 @receiver(signals.phone_verified)

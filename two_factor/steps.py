@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from . import client, signals
-from .forms import CodeForm, PhoneForm
+from .forms import WRONG_PASSWORD, CodeForm, PhoneForm
 from .history import Event, record
 from .mixins import SignedInMixin, is_verified, next_url, set_verified, with_next
 from .models import CODE_LENGTH, Limited, TwoFactor, Verification
@@ -145,6 +145,20 @@ class StepMixin(SignedInMixin):
         response = self.render_to_response(context | {"problem": sentence}, status=429)
         response["Retry-After"] = problem.retry_after
         return response
+
+
+class PasswordStepMixin(StepMixin):
+    """A form that asks for the password: wrong ones count like wrong codes.
+
+    Its view counts a guess before the password is looked at.
+    """
+
+    def form_invalid(self, form):
+        if form.has_error("password", WRONG_PASSWORD):
+            self.note_wrong_guess()
+        else:
+            self.two_factor.uncount_guess()
+        return super().form_invalid(form)
 
 
 class PhonePageMixin(StepMixin):

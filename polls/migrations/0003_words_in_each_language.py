@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="change",
             name="sentences",
-            field=models.JSONField(db_default=[], default=list),
+            field=models.JSONField(default=list),
         ),
         migrations.AlterField(
             model_name="choice",

@@ -405,6 +405,15 @@ def test_the_history_of_an_account(author):
     assert_translatable(author.get("/account/"))
 
 
+def test_a_mail_that_cannot_be_sent(author, no_mail_server):
+    author.user.set_password("мёд и чай 1")
+    author.user.save()
+    author.force_login(author.user)
+    verify(author, author.two_factor)
+    new = {"email": "test@example.com", "password": "мёд и чай 1"}
+    assert_translatable(author.post("/account/email/", new), 503)
+
+
 def change_the_address(author):
     for email in ["", "мёд", "test@example.com"]:
         new = {"email": email, "password": "мёд и чай 1"}

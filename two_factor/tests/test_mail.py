@@ -167,17 +167,6 @@ def test_without_an_address_there_is_no_mail(awaiting_code, user):
     assert VERIFIED in awaiting_code.session
 
 
-@pytest.fixture
-def no_mail_server(settings):
-    """A mail server that refuses connections."""
-    settings.MAILERS = {
-        "default": {
-            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-            "OPTIONS": {"host": "127.0.0.1", "port": 1, "timeout": 1},
-        }
-    }
-
-
 def test_trouble_with_mail_stops_no_proof(awaiting_code, no_mail_server, user, caplog):
     assert confirm(awaiting_code)["Location"] == "/polls/"
     assert VERIFIED in awaiting_code.session
