@@ -18,6 +18,7 @@ from two_factor.mixins import TwoFactorMixin
 from two_factor.models import DAY, Limit, Limited
 from two_factor.steps import when_again
 
+from .ballots import MIN_SHARED
 from .fields import filled
 from .forms import LockedPollForm, PollForm, ReopenForm
 from .models import TRASH_LIFE, Poll
@@ -248,6 +249,9 @@ class ReopenView(KeptMixin, FormView):
 
     def get_form_kwargs(self):
         return super().get_form_kwargs() | {"poll": self.object}
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(min_shared=MIN_SHARED, **kwargs)
 
     def answer(self):
         form = self.get_form()

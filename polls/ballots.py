@@ -2,12 +2,15 @@
 
 import hashlib
 import hmac
+import json
+import secrets
 
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import TruncHour
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from . import history
 from .record import Change
@@ -16,7 +19,18 @@ from .record import Change
 KEY_VERSION = 1
 # Of what stands in the place of a mark where a poll has forgotten its voters: another for each row.
 NO_KEY = 0
+NONCE_LENGTH = 16  # hex digits
 RANDOM = {"postgresql": "gen_random_uuid()::text", "sqlite": "lower(hex(randomblob(16)))"}
+
+
+def hold_poll(pk: int):
+    """Keep a poll and its choices as they are until the transaction ends.
+
+    On SQLite a transaction that writes has the whole database for itself already.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(HOLD_SQL, [pk])
 
 
 def voter_mark(poll_id: int, number: str) -> str:
@@ -27,6 +41,17 @@ def voter_mark(poll_id: int, number: str) -> str:
     """
     message = f"{poll_id}:{number}".encode()
     return hmac.new(settings.VOTER_KEY.encode(), message, hashlib.sha256).hexdigest()
+
+
+def fingerprint(poll) -> str:
+    """Return 32 hex digits that name what a voter of ``poll`` decides on: its wording and rules.
+
+    Votes, the closing time and the order of the options do not change it.
+    """
+    texts = sorted((choice.pk, choice.text) for choice in poll.choices.all())
+    rules = [poll.min_choices, poll.max_choices, poll.may_change, poll.results_for]
+    content = json.dumps([poll.pk, poll.question, poll.description, texts, rules])
+    return salted_hmac("polls.seen", content, algorithm="sha256").hexdigest()[:32]
 
 
 class VoteRefused(Exception):
@@ -41,24 +66,42 @@ class AlreadyVoted(VoteRefused):
     """The number has voted, and this poll lets no vote be changed."""
 
 
+class PollChanged(VoteRefused):
+    """The poll has other wording or other rules than the ones that the voter saw."""
+
+
+class PickRefused(VoteRefused):
+    """The poll does not take this pick: too few, too many, twice the same, or another poll's."""
+
+
+# The share lock makes changes of the poll wait until the vote is written, and this vote wait for
+# changes under way. Votes do not wait for each other.
+HOLD_SQL = "SELECT 1 FROM polls_poll WHERE id = %s FOR SHARE"
+
 # One statement finds out whether the poll is open, by the database's clock, and inserts or
-# replaces the ballot. The share lock makes a change of the poll, such as closing it now, wait for
-# votes under way, and votes wait for the change: each falls on one side of it. The clock is read
-# when the lock is held, for a vote that had to wait may have become late.
+# replaces the ballot. All rules come from the locked row, so a vote that had to wait for a change
+# of the poll is judged by the changed poll. The clock is read after the lock is held: a vote that
+# had to wait may be late now.
 CAST = """
     WITH locked AS (
-        SELECT id, opens_at, closes_at FROM polls_poll
+        SELECT id, opens_at, closes_at, may_change, min_choices, max_choices FROM polls_poll
         WHERE id = %s AND published_at IS NOT NULL AND trashed_at IS NULL AND hidden_because = ''
         AND voters_forgotten_at IS NULL
         {share_lock}
     )
-    INSERT INTO polls_ballot AS earlier (poll_id, mark, key_version, cast_at, revision)
-    SELECT id, %s, %s, {now}, 1 FROM locked
+    INSERT INTO polls_ballot AS earlier (poll_id, mark, key_version, cast_at, revision, nonce)
+    SELECT id, %s, %s, {now}, 1, %s FROM locked
     WHERE opens_at <= {now} AND (closes_at IS NULL OR closes_at > {now})
+    AND min_choices <= %s AND max_choices >= %s
     ON CONFLICT (poll_id, mark) DO UPDATE
-    SET cast_at = excluded.cast_at, revision = earlier.revision + 1
-    WHERE %s
+    SET cast_at = excluded.cast_at, revision = earlier.revision + 1, nonce = excluded.nonce
+    WHERE (SELECT may_change FROM locked)
     RETURNING id, revision
+"""
+# Choices of other polls are left out, so fewer rows than picks are written.
+TICK_SQL = """
+    INSERT INTO polls_vote (ballot_id, choice_id)
+    SELECT %s, id FROM polls_choice WHERE poll_id = %s AND id IN ({ids})
 """
 CLOCK = {
     "postgresql": {"now": "clock_timestamp()", "share_lock": "FOR SHARE"},
@@ -77,8 +120,49 @@ SECONDS = {
     "postgresql": "extract(epoch FROM cast_at)::float",
     "sqlite": "(julianday(cast_at) - 2440587.5) * 86400",
 }
+# SQLite's function is Django's.
+KEYED_ORDER = {
+    "postgresql": "sha256(convert_to(%s || mark, 'UTF8'))",
+    "sqlite": "SHA256(%s || mark)",
+}
+# So many ballots at least are shared, and cast or changed before they are shared once more.
+MIN_SHARED = 20
 # Among how many of the newest polls a voter's own ballots are looked for.
 NEWEST_POLLS = 500
+
+
+HOUR = {
+    "postgresql": {"hour": "date_trunc('hour', cast_at, 'UTC')"},
+    "sqlite": {"hour": "strftime('%%Y-%%m-%%d %%H:00:00', cast_at)"},
+}
+# Each ballot is copied under a mark that names the old one, then its ticks are copied, and the old
+# rows go. Ids of both come from the sequence, in random order.
+SHUFFLE_SQL = [
+    """
+    WITH ballots AS (SELECT id, poll_id, {hour} AS hour FROM polls_ballot WHERE poll_id = %s),
+    old AS (SELECT id, poll_id, row_number() OVER (ORDER BY {random}) AS place FROM ballots),
+    hours AS (SELECT hour, row_number() OVER (ORDER BY {random}) AS place FROM ballots)
+    INSERT INTO polls_ballot (poll_id, mark, key_version, cast_at, revision, nonce)
+    SELECT poll_id, 'was ' || id, 0, hour, 1, '' FROM old JOIN hours ON hours.place = old.place
+    ORDER BY {random}
+    """,
+    """
+    INSERT INTO polls_vote (ballot_id, choice_id)
+    SELECT copied.id, choice_id
+    FROM polls_ballot AS old JOIN polls_vote ON ballot_id = old.id
+    JOIN polls_ballot AS copied ON copied.poll_id = old.poll_id
+    AND copied.mark = 'was ' || old.id
+    WHERE old.poll_id = %s
+    ORDER BY {random}
+    """,
+    """
+    DELETE FROM polls_vote WHERE ballot_id IN (
+        SELECT id FROM polls_ballot WHERE poll_id = %s AND mark NOT LIKE 'was %%'
+    )
+    """,
+    "DELETE FROM polls_ballot WHERE poll_id = %s AND mark NOT LIKE 'was %%'",
+]
+MARK_ANEW_SQL = "UPDATE polls_ballot SET mark = {random} WHERE poll_id = %s"
 
 
 class BallotManager(models.Manager):
@@ -105,6 +189,36 @@ class BallotManager(models.Manager):
                 changed=models.Count("pk", filter=models.Q(revision__gt=1)),
             )
         )
+
+    def may_be_shared(self, poll, voters: int) -> bool:
+        """Whether the single ballots of a closed poll with so many voters may be downloaded.
+
+        Of few ballots a reader could guess whose they are. Of a poll that was opened again, two
+        downloads show what was voted in between: this needs as many ballots each time.
+        """
+        if voters < MIN_SHARED:
+            return False
+        reopenings = poll.reopenings()
+        if not reopenings:
+            return True
+        # Then nothing tells how many were cast after which reopening.
+        if poll.voters_forgotten_at is not None:
+            return False
+        ends = [*reopenings[1:], None]
+        return all(
+            self.cast_between(poll, begin, end) >= MIN_SHARED
+            for begin, end in zip(reopenings, ends, strict=True)
+        )
+
+    def cast_between(self, poll, begin, end) -> int:
+        """Count the ballots last cast or changed from ``begin`` on, and before ``end`` if given."""
+        cast = self.filter(poll=poll, cast_at__gte=begin)
+        return (cast.filter(cast_at__lt=end) if end else cast).count()
+
+    def in_random_order(self, poll, key: str):
+        """Return a poll's ballots in an order that only ``key``, which stays secret, yields."""
+        order = RawSQL(KEYED_ORDER[connection.vendor], [key])  # noqa: S611
+        return self.filter(poll=poll).order_by(order, "pk")
 
     def of(self, poll, number: str):
         """Return the ballot that ``number`` (E.164) has cast in one poll, or None.
@@ -133,37 +247,67 @@ class BallotManager(models.Manager):
     def cast(self, poll, number: str, choices: list[int]) -> "Ballot":
         """Count one ballot for ``number`` (E.164), replacing an earlier one.
 
-        Raises VotingClosed, or AlreadyVoted.
+        Raises VotingClosed, PickRefused or AlreadyVoted.
         """
-        mark = voter_mark(poll.pk, number)
+        return self.write(poll, number, choices)
+
+    def write(self, poll, number: str, choices: list[int]) -> "Ballot":
+        """Do what ``cast`` says as a part of the caller's transaction."""
+        mark, nonce = voter_mark(poll.pk, number), secrets.token_hex(NONCE_LENGTH // 2)
+        picked = len(choices)
         with connection.cursor() as cursor:
             cursor.execute(
                 CAST.format(**CLOCK[connection.vendor]),
-                [poll.pk, mark, KEY_VERSION, poll.may_change],
+                [poll.pk, mark, KEY_VERSION, nonce, picked, picked],
             )
             row = cursor.fetchone()
-        if row is None:
-            is_open = type(poll).objects.published().open().filter(pk=poll.pk).exists()
-            raise AlreadyVoted if is_open else VotingClosed
-        ballot = Ballot(pk=row[0], revision=row[1], poll=poll, mark=mark)
-        if ballot.revision > 1:
-            Vote.objects.filter(ballot=ballot.pk).delete()
-        Vote.objects.bulk_create(Vote(ballot=ballot, choice_id=pk) for pk in choices)
+            if row is None:
+                raise self.why_refused(poll, picked)
+            ballot = Ballot(pk=row[0], revision=row[1], poll=poll, mark=mark, nonce=nonce)
+            if ballot.revision > 1:
+                Vote.objects.filter(ballot=ballot.pk).delete()
+            tick = TICK_SQL.format(ids=", ".join(["%s"] * picked))
+            cursor.execute(tick, [ballot.pk, poll.pk, *choices])
+            if cursor.rowcount != picked:
+                raise PickRefused
         return ballot
 
-    @transaction.atomic
-    def forget_voters(self, poll):
-        """Put what nobody can make again in the place of a closed poll's marks.
+    def why_refused(self, poll, picked: int) -> VoteRefused:
+        current = type(poll).objects.published().open().filter(pk=poll.pk).first()
+        if current is None:
+            return VotingClosed()
+        if not current.min_choices <= picked <= current.max_choices:
+            return PickRefused()
+        return AlreadyVoted()
 
-        Counts and receipts stay, but no number finds its ballot any more: the poll never reopens.
+    @transaction.atomic
+    def forget_voters(self, poll) -> bool:
+        """Cut a closed poll's votes off from whoever cast them; False where it is not due.
+
+        Counts stay. Receipts end, and no number finds its ballot any more: the poll never reopens.
         """
-        poll = type(poll).objects.select_for_update().get(pk=poll.pk)
-        # It cannot be told which mark was whose, nor in what order the votes came.
-        mark = RawSQL(RANDOM[connection.vendor], [])  # noqa: S611
-        voters = self.filter(poll=poll).update(mark=mark, key_version=NO_KEY)
-        poll.voters_forgotten_at = timezone.now()
+        due = type(poll).objects.to_forget(timezone.now()).select_for_update()
+        poll = due.filter(pk=poll.pk).first()
+        if poll is None:
+            return False
+        voters = self.shuffle(poll)
+        poll.voters_forgotten_at = poll.voters_forgotten_at or timezone.now()
         poll.save(update_fields=["voters_forgotten_at"])
-        Change.note(poll, voters, history.FORGOTTEN)
+        Change.note(poll, voters, *history.ALL_FORGOTTEN, subject=Change.FORGOTTEN)
+        return True
+
+    def shuffle(self, poll) -> int:
+        """Write a poll's ballots again, in random order; return how many.
+
+        A ballot then has another id, a random mark, and the hour of some vote in place of the
+        moment of its own, so that neither order nor time tells whose it was.
+        """
+        random = RANDOM[connection.vendor]
+        with connection.cursor() as cursor:
+            for sql in SHUFFLE_SQL:
+                cursor.execute(sql.format(random=random, **HOUR[connection.vendor]), [poll.pk])
+            cursor.execute(MARK_ANEW_SQL.format(random=random), [poll.pk])
+            return cursor.rowcount
 
 
 class Ballot(models.Model):
@@ -176,6 +320,11 @@ class Ballot(models.Model):
     cast_at = models.DateTimeField()
     # How often it was cast: 1, and one more for each change.
     revision = models.PositiveIntegerField(default=1, editable=False)
+    # Random hex digits, new for each cast: a restored backup never brings the same ones about for
+    # another vote. Empty where a release without receipts of this kind wrote the row.
+    nonce = models.CharField(
+        max_length=NONCE_LENGTH, blank=True, default="", db_default="", editable=False
+    )
 
     objects = BallotManager()
 

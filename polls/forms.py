@@ -1,9 +1,12 @@
 from django import forms
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import cached_property
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from .ballots import fingerprint
 from .clocks import time_zones, zone_named
 from .fields import MOST_CHOICES, ChoicesField, MomentField
 from .history import MENDED, became, sentence
@@ -40,6 +43,16 @@ class BallotForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.poll = poll
         self.fields["choice"].choices = [(choice.pk, choice.text) for choice in poll.choices.all()]
+
+    @cached_property
+    def seen(self) -> str:
+        """The fingerprint of the poll as this form shows it."""
+        return fingerprint(self.poll)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the voter saw another wording or other rules than the poll has now."""
+        return "seen" in self.data and not constant_time_compare(self.data["seen"], self.seen)
 
     def clean_choice(self):
         choices = self.cleaned_data["choice"]

@@ -23,8 +23,14 @@ TAKEN_BACK = gettext_noop("Taken back from the trash.")
 FORGOTTEN = gettext_noop(
     "Who voted was forgotten, as announced. The votes stay, and the poll stays closed."
 )
+RECEIPTS_ENDED = gettext_noop("The receipts of this poll have ended.")
+ALL_FORGOTTEN = [FORGOTTEN, RECEIPTS_ENDED]
 
 FROZEN_ANEW = gettext_noop("The count was frozen anew: SHA-256 %(before)s became %(after)s.")
+ODD_BALLOTS = gettext_noop(
+    "%(number)s ballots have another number of answers than this poll asks for. An earlier version "
+    "of the site let them in. They count as they are."
+)
 
 
 def sentence(words: str, **facts) -> dict:

@@ -3,7 +3,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
@@ -64,8 +64,14 @@ class PollQuerySet(models.QuerySet):
         return self.filter(closes_at__lte=at or Now())
 
     def to_forget(self, at):
-        """The polls whose voters are to be forgotten by ``at``."""
-        return self.closed(at - FORGET_AFTER).filter(forgets_voters=True, voters_forgotten_at=None)
+        """The polls whose voters are to be forgotten by ``at``.
+
+        Among them are those that an earlier release forgot by their marks alone.
+        """
+        forgotten = Change.objects.filter(poll=OuterRef("pk"), subject=Change.FORGOTTEN)
+        is_chosen = Q(forgets_voters=True, voters_forgotten_at=None)
+        is_half_done = Q(voters_forgotten_at__isnull=False) & ~Exists(forgotten)
+        return self.closed(at - FORGET_AFTER).filter(is_chosen | is_half_done)
 
     def published(self):
         """What anybody may come across: no drafts, nothing in the trash, nothing hidden."""
@@ -302,6 +308,16 @@ class Poll(models.Model):
     def is_reopenable(self) -> bool:
         return self.is_published and self.is_closed and self.voters_forgotten_at is None
 
+    def reopenings(self) -> list:
+        """Return the moments at which the closed poll was opened again, the earliest first."""
+        # Earlier releases noted no subject; what they wrote in English is never changed.
+        noted = Q(subject=Change.REOPENED) | Q(subject="", what__startswith="Reopened until ")
+        return list(self.changes.filter(noted).values_list("at", flat=True))
+
+    @property
+    def was_reopened(self) -> bool:
+        return bool(self.reopenings())
+
     @property
     def has_one_answer(self) -> bool:
         return self.max_choices == 1
@@ -358,7 +374,8 @@ class Poll(models.Model):
             frozen.delete()
         self.closes_at = closes_at
         self.save(update_fields=["closes_at"])
-        Change.note(self, self.ballots.count(), history.sentence(words, **facts))
+        reopened = history.sentence(words, **facts)
+        Change.note(self, self.ballots.count(), reopened, subject=Change.REOPENED)
 
     def trash(self):
         self.trashed_at = timezone.now()
@@ -390,7 +407,9 @@ class Poll(models.Model):
         The one place where votes are deleted, and only `purge` comes here, for polls that lay in
         the trash for long enough.
         """
-        Poll.objects.select_for_update().get(pk=self.pk)
+        # Its author may have taken it back since the caller looked.
+        if not Poll.objects.past_trash().select_for_update().filter(pk=self.pk).first():
+            return 0
         votes, ballots = Vote.objects.filter(ballot__poll=self), Ballot.objects.filter(poll=self)
         # Raw, for Django would load every ballot first.
         votes._raw_delete(votes.db)

@@ -44,6 +44,9 @@ class Figure(models.Model):
 class Change(models.Model):
     """One change of a poll after its first vote, for everybody to read; never edited or deleted."""
 
+    # Subjects of changes that are looked for later.
+    REOPENED, FORGOTTEN, ODD_BALLOTS = "reopened", "voters forgotten", "odd ballots"
+
     poll = models.ForeignKey("polls.Poll", models.CASCADE, related_name="changes")
     at = models.DateTimeField(default=timezone.now)
     # In English; and as sentences for other languages, which the oldest changes have not.

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, get_conditional_response
+from django.utils.crypto import salted_hmac
 from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
@@ -280,19 +281,24 @@ class SnapshotView(ExportView):
 class BallotsView(ExportView):
     """Every ballot of a closed poll, so that anybody can count again, and none that could be known.
 
-    In the order of the marks, which says nothing of when or by whom; without mark, time or id. Only
-    once nothing can be added: from two moments one could see what was voted between them.
+    Only once nothing can be added, and only of many: from two moments one could see what was voted
+    between them (``may_be_shared``). Without mark, time or id, and in a random order that is
+    another for each close: a place in it says nothing of when or by whom.
     """
 
     def export(self, poll, counted):
-        if not poll.is_closed or snapshot(poll) is None:
+        self.frozen = snapshot(poll) if poll.is_closed else None
+        if self.frozen is None or not Ballot.objects.may_be_shared(poll, counted["voters"]):
             raise Http404
         return self.export_ballots(poll, counted["choices"])
 
     def ballots(self):
         """Yield the ids of the choices on each ballot."""
-        ballots = Ballot.objects.filter(poll=self.object.pk).order_by("mark")
-        rows = ballots.values_list("mark", "votes__choice").iterator(BATCH)
+        key = salted_hmac("polls.ballots", self.frozen.sha256, algorithm="sha256").hexdigest()
+        ballots = Ballot.objects.in_random_order(self.object.pk, key)
+        # If the poll is opened again before the rows are read, there are none.
+        ballots = ballots.filter(poll__snapshot=self.frozen.pk)
+        rows = ballots.values_list("pk", "votes__choice").iterator(BATCH)
         for _, ticks in groupby(rows, key=itemgetter(0)):
             yield {choice for _, choice in ticks if choice is not None}
 

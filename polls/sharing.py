@@ -20,6 +20,7 @@ from django.views.generic.detail import SingleObjectMixin
 
 from .languages import asked_language
 from .models import Poll
+from .picks import picks_of
 from .views import BallotView, UnlistedMixin
 
 # Seconds that caches on the way keep a picture: no longer, for staff may hide its poll.
@@ -43,7 +44,8 @@ class ShareView(BallotView):
     kept_queries = set()
 
     def audience(self):
-        return None if self.request.user.is_authenticated else "strangers"
+        has_own = self.request.user.is_authenticated or picks_of(self.request.session)
+        return None if has_own else "strangers"
 
     def refuse(self):
         return None

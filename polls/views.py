@@ -1,10 +1,11 @@
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db import IntegrityError, OperationalError, connection
-from django.http import Http404
-from django.shortcuts import redirect
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -12,19 +13,43 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import DetailView, FormView, TemplateView
 from django.views.generic.detail import SingleObjectMixin
 
-from two_factor.mixins import LONGEST_NEXT, TwoFactorMixin, is_verified
+from two_factor.mixins import TwoFactorMixin, is_verified
 
 from . import watching
-from .ballots import AlreadyVoted, VotingClosed
+from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, hold_poll
 from .forms import BallotForm
 from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
-from .receipts import read_receipt, receipt_for
+from .picks import forget_pick, is_from_own_page, keep_pick, pick_for
+from .receipts import UNKNOWN, canonical, read_receipt, receipt_for
 
 NOT_WRITTEN = _(
     "We could not write your vote down, so it is not counted. Please vote again in a few minutes."
 )
 ALREADY_VOTED = _("You have voted. In this poll a vote cannot be changed, so the first one stays.")
+POLL_CHANGED = _(
+    "This poll has changed since you opened it. Your vote is not counted. Read the poll again, "
+    "then vote."
+)
+PICKED_BEFORE = _("This is what you picked before you signed in. Nothing is counted yet.")
+PICKED_INSTEAD = _(
+    "This is what you picked before you signed in. It is not counted yet: until you vote again, "
+    "your earlier vote counts."
+)
+CHANGED_SINCE_PICK = _(
+    "This poll has changed since you picked this. Nothing is counted yet. Read the poll again "
+    "before you vote."
+)
+PICKED_BY_LINK = _("The link that you followed picked this. Nothing is counted yet.")
+TRY_AGAIN = _(
+    "The page that you voted from was too old, so your vote is not counted. Your pick is still "
+    "here: please vote again."
+)
+MAX_LINK = 64  # characters
+# The same vote sent again within this time is a double click or a reload.
+RESENT_WITHIN = timedelta(minutes=1)
+# The session's key for the poll in which it had a repeated vote refused last.
+REFUSED = "refused_vote"
 
 
 def with_query(path: str, query: dict) -> str:
@@ -61,7 +86,7 @@ class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
         """The slug in the address of a poll that is open by link only."""
         link = self.request.GET.get("link", "")
         # PostgreSQL takes no NUL in a text.
-        return link if link.isalnum() else ""
+        return link if link.isalnum() and len(link) <= MAX_LINK else ""
 
     def get_context_data(self, **kwargs):
         is_final = self.has_voted and not self.object.may_change
@@ -93,19 +118,52 @@ class BallotView(KeptMixin, PollMixin, DetailView):
     template_name = "polls/ballot.html"
     kept_queries = {"link"}
 
+    def refuse(self):
+        refusal = super().refuse()
+        # Another site must not pick anything for its visitors.
+        if refusal and "choice" in self.request.GET and is_from_own_page(self.request):
+            keep_pick(self.request, self.kwargs["pk"], self.request.GET.getlist("choice"))
+        return refusal
+
+    def get_return_url(self):
+        return ballot_url(self.kwargs["pk"], self.link)
+
     def audience(self):
         """The same picks make the same page."""
+        if pick_for(self.request, self.kwargs["pk"]):
+            return None
         _, picked = self.glance
         return tuple(picked)
 
     def get_context_data(self, **kwargs):
         own_choices = self.own_choices()
-        # What was picked before signing in comes back in the address.
-        picked = self.request.GET.getlist("choice") or own_choices
+        picked, note = self.picked(own_choices)
         form = BallotForm(self.object, initial={"choice": picked})
+        if not form.picked:
+            note = ""
+        elif note and self.is_changed_since_pick(form):
+            note = CHANGED_SINCE_PICK
         return super().get_context_data(
-            form=form, has_voted=self.has_voted, own_choices=own_choices, **kwargs
+            form=form, note=note, has_voted=self.has_voted, own_choices=own_choices, **kwargs
         )
+
+    def picked(self, own_choices) -> tuple[list, str]:
+        """Return the ids to show as picked, and the sentence that says who picked them."""
+        if self.has_voted and not self.object.may_change:
+            return own_choices, ""
+        if pick := pick_for(self.request, self.object.pk):
+            return pick["choice"], PICKED_INSTEAD if self.has_voted else PICKED_BEFORE
+        if self.is_verified and not self.has_voted and "choice" in self.request.GET:
+            return self.request.GET.getlist("choice"), PICKED_BY_LINK
+        return own_choices, ""
+
+    def is_changed_since_pick(self, form) -> bool:
+        pick = pick_for(self.request, self.object.pk)
+        return bool(pick and pick["seen"]) and pick["seen"] != form.seen
+
+
+def ballot_url(pk: int, link: str) -> str:
+    return with_query(reverse("polls:ballot", args=[pk]), {"link": link} if link else {})
 
 
 class VoteView(PollMixin, FormView):
@@ -113,51 +171,95 @@ class VoteView(PollMixin, FormView):
     template_name = "polls/ballot.html"
     form_class = BallotForm
 
-    def get_return_url(self):
-        ballot = reverse("polls:ballot", kwargs=self.kwargs)
-        link = {"link": self.link} if self.link else {}
-        url = with_query(ballot, {"choice": self.request.POST.getlist("choice")} | link)
-        return url if len(url) <= LONGEST_NEXT else with_query(ballot, link)
+    def refuse(self):
+        refusal = super().refuse()
+        if refusal:
+            self.keep_pick()
+        return refusal
 
-    def post(self, request, *args, **kwargs):
-        self.object = self.get_object()
-        return super().post(request, *args, **kwargs)
+    def keep_pick(self):
+        sent = self.request.POST
+        keep_pick(self.request, self.kwargs["pk"], sent.getlist("choice"), sent.get("seen", ""))
+
+    def get_return_url(self):
+        return ballot_url(self.kwargs["pk"], self.link)
 
     def get_form_kwargs(self):
         return {"poll": self.object} | super().get_form_kwargs()
 
-    def form_valid(self, form):
-        number = str(self.request.user.two_factor.number)
+    def post(self, request, *args, **kwargs):
         connected = connection.connection
         try:
-            ballot = Ballot.objects.cast(self.object, number, form.cleaned_data["choice"])
+            return self.counted(self.cast())
         except AlreadyVoted:
-            return self.refuse_vote(form, Figure.Kind.REPEATED, ALREADY_VOTED)
+            ballot = self.own_ballot
+            return self.counted(ballot) if self.is_resent(ballot) else self.refuse_repeat()
         except VotingClosed:
-            # Where it was not closed but taken away, this is a 404.
-            self.object = self.get_object()
-            return self.refuse_vote(form, Figure.Kind.LATE, self.closed_sentence())
-        except IntegrityError:
-            # The choice was deleted after the form had looked: look again.
-            self.object = self.get_object()
-            return self.form_invalid(self.get_form())
+            return self.refuse_late()
+        except PollChanged:
+            return self.show_again(POLL_CHANGED, status=409)
+        except (PickRefused, IntegrityError):
+            # Where a choice was deleted meanwhile, the form has to look again.
+            self.look_again()
+            return self.form_invalid(self.form)
         except OperationalError:
             # After a lost connection, in whose place Django makes a new one, nobody knows whether
             # the vote was the last that was written.
             if connection.connection is not connected:
                 raise
-            return self.show_again(form, NOT_WRITTEN, status=503)
+            self.look_again()
+            return self.show_again(NOT_WRITTEN, status=503)
+
+    def look_again(self):
+        self.object = self.get_object()
+        self.form = self.get_form()
+
+    @transaction.atomic
+    def cast(self) -> Ballot:
+        """Count the vote, by the poll as it is while it is held. Raises VoteRefused."""
+        hold_poll(self.kwargs["pk"])
+        self.look_again()
+        if self.form.is_outdated:
+            raise PollChanged if self.object.is_open else VotingClosed
+        if not self.form.is_valid():
+            raise PickRefused
+        number = str(self.request.user.two_factor.number)
+        return Ballot.objects.write(self.object, number, self.form.cleaned_data["choice"])
+
+    def counted(self, ballot):
         watching.nudge(self.object.pk)
+        forget_pick(self.request, self.object.pk)
         self.thank(ballot)
         return redirect(self.object.url("results"))
 
-    def refuse_vote(self, form, kind, sentence):
-        Figure.note(self.object, kind)
-        return self.show_again(form, sentence, status=409)
+    def is_resent(self, ballot) -> bool:
+        """Whether this is the vote of a moment ago once more, as after a double click."""
+        if ballot is None or abs(timezone.now() - ballot.cast_at) > RESENT_WITHIN:
+            return False
+        # Someone who was told that the vote stays, and tries again, means it.
+        if self.request.session.get(REFUSED) == self.object.pk:
+            return False
+        return set(ballot.picked) == set(self.form.cleaned_data["choice"])
 
-    def show_again(self, form, sentence, status):
-        form.add_error("choice", sentence)
-        return self.render_to_response(self.get_context_data(form=form), status=status)
+    def refuse_repeat(self):
+        self.request.session[REFUSED] = self.object.pk
+        return self.refuse_vote(Figure.Kind.REPEATED, ALREADY_VOTED)
+
+    def refuse_late(self):
+        # Where it was not closed but taken away, this is a 404.
+        self.look_again()
+        return self.refuse_vote(Figure.Kind.LATE, self.closed_sentence())
+
+    def refuse_vote(self, kind, sentence):
+        Figure.note(self.object, kind)
+        return self.show_again(sentence, status=409)
+
+    def show_again(self, sentence, status):
+        # Before what is wrong with the pick itself.
+        self.form.errors.pop("choice", None)
+        self.form.add_error("choice", sentence)
+        context = self.get_context_data(form=self.form)
+        return self.render_to_response(context, status=status)
 
     def thank(self, ballot):
         counted = gettext("Your vote is counted.")
@@ -173,15 +275,45 @@ class VoteView(PollMixin, FormView):
 
     def closed_sentence(self):
         poll = self.object
-        # Not by is_upcoming: the database refused a moment ago, and the opening may be past now.
-        if poll.is_closed:
-            words = gettext("Voting closed at %(when)s. Your vote was not counted.")
-            return words % {"when": poll.moment(poll.closes_at)}
-        words = gettext("Voting opens at %(when)s. Your vote was not counted.")
-        return words % {"when": poll.moment(poll.opens_at)}
+        # By the clock that refused the vote, which is the database's and may differ from ours.
+        if Poll.objects.upcoming().filter(pk=poll.pk).exists():
+            words = gettext("Voting opens at %(when)s. Your vote was not counted.")
+            return words % {"when": poll.moment(poll.opens_at)}
+        if poll.closes_at is None:
+            return gettext("Voting has closed. Your vote was not counted.")
+        words = gettext("Voting closed at %(when)s. Your vote was not counted.")
+        return words % {"when": poll.moment(poll.closes_at)}
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(has_voted=self.has_voted, **kwargs)
+        return super().get_context_data(
+            has_voted=self.has_voted, own_choices=self.own_choices(), **kwargs
+        )
+
+
+class StaleVoteView(VoteView):
+    """Answer a vote whose token is too old: nothing is counted, and the pick is shown again.
+
+    Only for a request that a page of this site sent. Others must not pick for anybody.
+    """
+
+    def refuse(self):
+        refusal = super().refuse()
+        if refusal is None:
+            return None
+        context = {"next": self.get_return_url()}
+        return render(self.request, "403_csrf.html", context, status=403)
+
+    def post(self, request, *args, **kwargs):
+        self.look_again()
+        return self.show_again(TRY_AGAIN, status=403)
+
+
+def answer_stale_vote(request):
+    """Return the answer to a request whose token was refused; None unless it is our own ballot."""
+    match = request.resolver_match
+    if match is None or match.view_name != "polls:vote" or not is_from_own_page(request):
+        return None
+    return StaleVoteView.as_view()(request, **match.kwargs)
 
 
 class ReceiptView(TemplateView):
@@ -189,9 +321,9 @@ class ReceiptView(TemplateView):
 
     template_name = "polls/receipt.html"
 
-    def get_context_data(self, code, **kwargs):
-        found = read_receipt(code)
-        if found is None:
-            raise Http404
-        ballot, is_unchanged = found
-        return super().get_context_data(ballot=ballot, is_unchanged=is_unchanged, **kwargs)
+    def get(self, request, code):
+        if code != canonical(code):
+            return redirect("receipt", canonical(code))
+        receipt = read_receipt(code)
+        context = self.get_context_data(receipt=receipt)
+        return self.render_to_response(context, status=404 if receipt.state == UNKNOWN else 200)

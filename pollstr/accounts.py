@@ -21,6 +21,7 @@ from django.views.generic import FormView, TemplateView
 
 from polls.kept import KeptMixin
 from polls.models import Ballot
+from polls.picks import leads_to_pick
 from two_factor.forms import WRONG_PASSWORD
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
@@ -116,7 +117,9 @@ class EntryMixin(KeptMixin, SignedOutMixin):
     kept_queries = {"next"}
 
     def audience(self):
-        return "strangers"
+        # The page tells whoever picked an answer that it is kept.
+        has_pick = leads_to_pick(self.request, next_url(self.request))
+        return None if has_pick else "strangers"
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(**kwargs) | next_context(self.request)

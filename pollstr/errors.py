@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from polls.views import answer_stale_vote
 from two_factor.mixins import is_safe_next, next_url
 
 from .migrated import is_of_missing_migration
@@ -46,6 +47,8 @@ def server_error(request):
 
 def csrf_failure(request, reason=""):
     """Refuse a form from a page that is too old, with a way back to where it would have led."""
+    if stale_vote := answer_stale_vote(request):
+        return stale_vote
     asked = request.POST.get("next", "")
     context = {"next": asked if is_safe_next(request, asked) else ""}
     return render(request, "403_csrf.html", context, status=403)

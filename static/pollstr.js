@@ -41,6 +41,12 @@ const faulty = document.querySelector("[aria-invalid=true]");
 faulty?.focus();
 faulty?.select?.();
 
+// What is true from a moment on, such as that voting has closed. Longer waits than a day are left out.
+for (const part of document.querySelectorAll("[data-after]")) {
+  const seconds = Number(part.dataset.after);
+  if (seconds < 24 * 3600) setTimeout(() => { part.hidden = false; }, 1000 * seconds);
+}
+
 // What the server may learn later, such as a message that was not delivered. Only while looked at.
 for (const part of document.querySelectorAll("[data-refresh]")) {
   setInterval(async () => {

@@ -1,8 +1,14 @@
+import math
+
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import Truncator
 
 from polls.languages import in_language
+from polls.models import Ballot
+from polls.picks import leads_to_pick
+from polls.receipts import receipt_for
 
 register = template.Library()
 
@@ -36,3 +42,27 @@ def card_url(context, poll) -> str:
 def moment(at, poll) -> str:
     """Say a moment as the poll's own clocks show it: ``{{ poll.closes_at|moment:poll }}``."""
     return poll.moment(at)
+
+
+@register.filter
+def seconds_left(at) -> int:
+    """Return the whole seconds until a moment, for a script that waits for it."""
+    return math.ceil((at - timezone.now()).total_seconds())
+
+
+@register.filter
+def has_pick(request, url: str) -> bool:
+    """Whether something is picked on the ballot at ``url``: ``{% if request|has_pick:next %}``."""
+    return leads_to_pick(request, url)
+
+
+@register.filter
+def receipt(ballot) -> str:
+    """Return the code that shows that a ballot is counted: ``{{ ballot|receipt }}``."""
+    return receipt_for(ballot)
+
+
+@register.filter
+def shares_ballots(poll, voters: int) -> bool:
+    """Whether single ballots of a closed poll with so many voters may be downloaded."""
+    return Ballot.objects.may_be_shared(poll, voters)

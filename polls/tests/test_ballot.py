@@ -43,24 +43,24 @@ def test_it_asks_the_question(verified, poll):
 def test_it_sends_the_anonymous_to_sign_in_and_back(client, poll):
     response = client.get(url(poll), {"choice": "7"})
     assert response.status_code == 302
-    assert response["Location"] == f"/login/?next=/polls/{poll.pk}/%3Fchoice%3D7"
+    assert response["Location"] == f"/login/?next=/polls/{poll.pk}/"
 
 
 def test_it_sends_whoever_has_not_proven_a_phone_to_do_so(signed_in, poll):
     response = signed_in.get(url(poll), {"choice": "7"})
     assert response.status_code == 302
-    assert response["Location"] == f"/2fa/?next=%2Fpolls%2F{poll.pk}%2F%3Fchoice%3D7"
+    assert response["Location"] == f"/2fa/?next=%2Fpolls%2F{poll.pk}%2F"
 
 
 def test_a_proven_number_alone_does_not_open_it(signed_in, two_factor, poll):
     assert signed_in.get(url(poll))["Location"].startswith("/2fa/?next=")
 
 
-def test_it_ticks_what_was_picked_before(verified, poll):
+def test_what_a_link_picked_is_said_to_be_its_pick(verified, poll):
     coffee = poll.choices.get(text="Coffee")
     response = verified.get(url(poll), {"choice": coffee.pk})
     assert checked(response) == ["Coffee"]
-    assert "It counts when you press Vote." in response.text
+    assert "The link that you followed picked this. Nothing is counted yet." in response.text
     assert not Ballot.objects.exists()
 
 
@@ -78,10 +78,14 @@ def test_it_ticks_nobody_elses_vote(verified, poll):
     assert "You have voted" not in response.text
 
 
-def test_a_new_pick_is_ticked_before_the_earlier_vote(verified, poll):
+@pytest.mark.parametrize("page", ["ballot", "share"])
+def test_a_link_never_takes_the_place_of_an_own_vote(verified, poll, page):
     tea, coffee = poll.choices.all()
     Ballot.objects.cast(poll, ADA, [tea.pk])
-    assert checked(verified.get(url(poll), {"choice": coffee.pk})) == ["Coffee"]
+    address = url(poll) if page == "ballot" else reverse("share", args=[poll.slug])
+    response = verified.get(address, {"choice": coffee.pk})
+    assert checked(response) == ["Tea"]
+    assert "picked this" not in response.text
 
 
 @pytest.mark.parametrize("choice", ["junk", "\0", "", "٣", "9" * 400, "x" * 10_000, "<script>"])
@@ -117,7 +121,10 @@ def test_after_the_close_it_says_so_and_leads_to_the_results(verified):
     assert f'href="/polls/{poll.pk}/results/"' in text
 
 
-@pytest.mark.parametrize("pk", ["99", "0", "99999999999999999999999", "1" + "0" * 400, "9" * 5000])
+@pytest.mark.parametrize(
+    "pk",
+    ["99", "0", 2**63 - 1, 2**63, 2**64, "99999999999999999999999", "1" + "0" * 400, "9" * 5000],
+)
 def test_a_poll_that_is_not_there_is_a_404(verified, pk):
     response = verified.get(f"/polls/{pk}/")
     assert response.status_code == 404
@@ -149,6 +156,7 @@ def test_queries_do_not_grow(verified, django_assert_num_queries, choices, voter
 def test_the_present_vote_stays_named_beside_another_pick(verified, poll):
     yes, no = poll.choices.all()
     verified.post(reverse("polls:vote", args=[poll.pk]), {"choice": yes.pk})
-    ballot = verified.get(f"{poll.get_absolute_url()}?choice={no.pk}")
+    ballot = verified.post(reverse("polls:vote", args=[poll.pk]), {"choice": no.pk, "seen": "x"})
     assert f'{yes.text} <span class="badge">Your vote</span>' in ballot.text
+    assert checked(ballot) == [no.text]
     assert ballot.text.count("Your vote<") == 1

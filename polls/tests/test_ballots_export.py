@@ -8,11 +8,11 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.models import Ballot, Poll
+from polls.models import Ballot, Change, Poll
 from polls.tally import tally
 from two_factor.tests.factories import UserFactory
 
@@ -52,36 +52,36 @@ def text(response):
     return response.getvalue().decode()
 
 
-def in_order_of_mark(poll):
-    ballots = Ballot.objects.filter(poll=poll).order_by("mark").prefetch_related("votes")
-    return [sorted(vote.choice_id for vote in ballot.votes.all()) for ballot in ballots]
+def ballots_of(browser, poll) -> list[list[int]]:
+    return json.loads(text(get(browser, poll, "json")))["ballots"]
+
+
+# Of one kind each, as places of choices.
+TWENTY = [[0]] * 9 + [[1, 2]] * 7 + [[1]] * 4
 
 
 def test_csv_has_a_line_a_ballot_and_a_column_a_choice(client, poll):
-    cast(poll, [0], [1, 2], [1])
+    cast(poll, *TWENTY)
     close(poll)
     header, *lines = csv.reader(text(get(client, poll, "csv")).splitlines())
     assert header == ["Tea", "Coffee", "'-1"]
-    ids = [choice.pk for choice in poll.choices.all()]
-    expected = [[str(int(pk in picked)) for pk in ids] for picked in in_order_of_mark(poll)]
-    assert lines == expected
-    assert sorted(lines) == [["0", "1", "0"], ["0", "1", "1"], ["1", "0", "0"]]
+    expected = [[str(int(place in picked)) for place in range(3)] for picked in TWENTY]
+    assert sorted(lines) == sorted(expected)
 
 
 def test_json_has_the_ids_of_the_choices_on_each_ballot(client, poll):
-    cast(poll, [0], [1, 2], [1])
+    cast(poll, *TWENTY)
     close(poll)
     answer = json.loads(text(get(client, poll, "json")))
-    assert answer == {
-        "choices": [choice.pk for choice in poll.choices.all()],
-        "ballots": in_order_of_mark(poll),
-    }
+    ids = [choice.pk for choice in poll.choices.all()]
+    assert answer["choices"] == ids
+    assert sorted(answer["ballots"]) == sorted([ids[place] for place in each] for each in TWENTY)
 
 
 def test_whoever_counts_again_gets_what_the_results_say(client, poll):
     cast(poll, *[[n % 3, (n + 1) % 3][: 1 + n % 2] for n in range(20)])
     close(poll)
-    ballots = json.loads(text(get(client, poll, "json")))["ballots"]
+    ballots = ballots_of(client, poll)
     votes = Counter(pk for picked in ballots for pk in picked)
     counted = tally(poll)
     assert len(ballots) == counted["voters"] == 20
@@ -90,33 +90,150 @@ def test_whoever_counts_again_gets_what_the_results_say(client, poll):
 
 @KINDS
 def test_nothing_in_it_can_be_matched_with_a_voter(client, poll, kind):
-    cast(poll, [0], [1])
+    cast(poll, *TWENTY)
     Ballot.objects.update(cast_at="2031-05-06T07:08:09Z")
     close(poll)
     content = text(get(client, poll, kind))
     for ballot in Ballot.objects.all():
         assert ballot.mark[:8] not in content
+        assert ballot.nonce[:8] not in content
         assert f"{ballot.cast_at:%H:%M}" not in content
     assert set(re.findall(r"\w{2,}", content)) <= {"Tea", "Coffee", "choices", "ballots"} | {
         str(choice.pk) for choice in poll.choices.all()
     }
 
 
-@KINDS
-def test_a_ballot_that_was_changed_stands_once_as_it_is_now(client, poll, kind):
-    cast(poll, [0])
+def test_a_ballot_that_was_changed_stands_once_as_it_is_now(client, poll):
+    cast(poll, *[[0]] * 20)
     cast(poll, [1])
     close(poll)
-    coffee = poll.choices.get(text="Coffee").pk
-    expected = {"csv": "'-1\r\n0,1,0\r\n", "json": f'"ballots":[[{coffee}]]}}'}
-    assert text(get(client, poll, kind)).endswith(expected[kind])
+    tea, coffee, _ = [choice.pk for choice in poll.choices.all()]
+    assert Counter(map(tuple, ballots_of(client, poll))) == {(tea,): 19, (coffee,): 1}
 
 
 @KINDS
-def test_a_poll_without_votes_has_no_ballots(client, poll, kind):
+@pytest.mark.parametrize("voters", [0, 1, 19])
+def test_fewer_than_20_are_shown_to_nobody(client, poll, kind, voters):
+    cast(poll, *[[n % 3] for n in range(voters)])
     close(poll)
-    expected = {"csv": "Tea,Coffee,'-1\r\n", "json": '"ballots":[]}'}
-    assert text(get(client, poll, kind)).endswith(expected[kind])
+    for browser in [client, people.verified(poll), people.author(poll)]:
+        assert get(browser, poll, kind).status_code == 404
+        assert "ballots." not in browser.get(poll.url("results")).text
+
+
+def test_the_order_tells_neither_when_nor_by_whom(client, poll):
+    cast(poll, *[[0]] * 30, *[[1]] * 30)
+    tea = poll.choices.first().pk
+    close(poll)
+    first = ballots_of(client, poll)
+    assert first == ballots_of(client, poll)
+    by_mark = Ballot.objects.order_by("mark").values_list("votes__choice", flat=True)
+    by_id = Ballot.objects.order_by("pk").values_list("votes__choice", flat=True)
+    for order in [by_mark, by_id]:
+        assert [pk == tea for pk in order] != [picked == [tea] for picked in first]
+
+
+def reopen(poll):
+    poll.refresh_from_db()
+    with transaction.atomic():
+        poll.reopen(timezone.now() + timedelta(days=1), "Some could not vote.")
+
+
+def test_the_order_is_another_for_each_close(client, poll):
+    """A place in one export is no place in the next, so nobody sees which ballot changed."""
+    cast(poll, *[[n % 3] for n in range(60)])
+    close(poll)
+    before = ballots_of(client, poll)
+    reopen(poll)
+    cast(poll, *[[n % 3] for n in range(60)])
+    close(poll)
+    after = ballots_of(client, poll)
+    assert sorted(before) == sorted(after)
+    assert before != after
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("changed", "new", "is_shared"),
+    [
+        (0, 0, False),
+        (1, 1, False),
+        (19, 0, False),
+        (10, 9, False),
+        (20, 0, True),
+        (0, 20, True),
+        (15, 5, True),
+    ],
+)
+def test_after_a_reopening_it_takes_20_ballots_more(client, poll, kind, changed, new, is_shared):
+    cast(poll, *[[0]] * 25)
+    close(poll)
+    assert get(client, poll, kind).status_code == 200
+    reopen(poll)
+    for n in [*range(changed), *range(100, 100 + new)]:
+        Ballot.objects.cast(poll, f"+1202555{n:04}", [poll.choices.last().pk])
+    close(poll)
+    assert (get(client, poll, kind).status_code == 200) is is_shared
+    assert ("ballots." in client.get(poll.url("results")).text) is is_shared
+
+
+def test_each_reopening_takes_20_of_its_own(client, poll):
+    cast(poll, *[[0]] * 25)
+    for numbers in [range(100, 120), range(200, 203)]:
+        close(poll)
+        reopen(poll)
+        for n in numbers:
+            Ballot.objects.cast(poll, f"+1202555{n:04}", [poll.choices.last().pk])
+    close(poll)
+    assert get(client, poll, "json").status_code == 404
+
+
+def test_a_reopening_that_an_earlier_release_noted_counts_too(client, poll):
+    cast(poll, *[[0]] * 25)
+    close(poll)
+    reopen(poll)
+    Change.objects.update(subject="")
+    close(poll)
+    assert get(client, poll, "json").status_code == 404
+
+
+def test_the_two_exports_of_the_attack_are_not_there(client, poll):
+    """Close, download, reopen, one late vote and one change, close, download, compare."""
+    cast(poll, *[[0]] * 20)
+    close(poll)
+    before = ballots_of(client, poll)
+    reopen(poll)
+    Ballot.objects.cast(poll, "+12025550000", [poll.choices.last().pk])
+    Ballot.objects.cast(poll, "+12025559999", [poll.choices.last().pk])
+    close(poll)
+    assert len(before) == 20
+    for kind in ["csv", "json"]:
+        assert get(client, poll, kind).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_download_that_a_reopening_overtakes_has_no_ballots(client, poll, kind):
+    cast(poll, *TWENTY)
+    close(poll)
+    response = get(client, poll, kind)
+    reopen(poll)
+    content = text(response)
+    assert not re.search(r"\d,\d|\[\d", content.replace(str(choices_of(poll)), ""))
+
+
+def choices_of(poll):
+    return json.dumps([choice.pk for choice in poll.choices.all()])
+
+
+def test_authors_and_readers_are_told_what_a_reopening_shows(client, poll):
+    cast(poll, *TWENTY)
+    close(poll)
+    assert "was reopened" not in client.get(poll.url("integrity")).text
+    asked = people.author(poll).get(reverse("polls:reopen", args=[poll.pk])).text
+    assert "can show how they voted" in asked
+    assert "at least 20 people" in asked
+    reopen(poll)
+    assert "This poll was reopened after it had closed." in client.get(poll.url("integrity")).text
 
 
 @KINDS
@@ -125,6 +242,7 @@ def test_a_poll_without_votes_has_no_ballots(client, poll, kind):
 def test_after_the_close_it_is_for_whoever_sees_the_results(poll, rule, column, kind):
     Poll.objects.update(results_for=rule)
     browser = people.ALL[column](poll)
+    cast(poll, *TWENTY)
     close(poll)
     sees = SEES[rule, "closed"][column]
     response = get(browser, poll, kind)
@@ -137,6 +255,7 @@ def test_after_the_close_it_is_for_whoever_sees_the_results(poll, rule, column, 
 
 @KINDS
 def test_before_the_close_it_is_for_nobody(poll, kind):
+    cast(poll, *TWENTY)
     for browser in [people.anonymous(poll), people.voter(poll), people.author(poll)]:
         assert get(browser, poll, kind).status_code == 404
         assert "ballots." not in browser.get(poll.url("results")).text
@@ -144,6 +263,7 @@ def test_before_the_close_it_is_for_nobody(poll, kind):
 
 @KINDS
 def test_it_is_not_there_before_the_database_has_closed_the_poll(client, poll, kind, time_machine):
+    cast(poll, *TWENTY)
     Poll.objects.update(closes_at=timezone.now() + timedelta(minutes=1))
     time_machine.move_to(timezone.now() + timedelta(minutes=2))
     assert get(client, poll, kind).status_code == 404
@@ -151,6 +271,7 @@ def test_it_is_not_there_before_the_database_has_closed_the_poll(client, poll, k
 
 @KINDS
 def test_a_poll_by_link_needs_its_link(client, poll, kind):
+    cast(poll, *TWENTY)
     close(poll)
     Poll.objects.update(is_listed=False)
     poll.refresh_from_db()
@@ -170,6 +291,7 @@ def test_a_poll_that_is_not_there_is_a_404(client, kind):
 
 
 def test_the_results_page_leads_to_it_after_the_close(client, poll):
+    cast(poll, *TWENTY)
     close(poll)
     page = client.get(poll.url("results")).text
     for kind in ["csv", "json"]:

@@ -7,8 +7,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.models import Ballot, Poll
-from polls.receipts import read_receipt, receipt_for
+from polls.models import Ballot, Poll, Vote
+from polls.receipts import CONTENT_BYTES, read_receipt, receipt_for
 
 from .factories import PollFactory
 
@@ -67,15 +67,14 @@ def test_it_never_tells_the_choice(client, ballot, poll):
 FORGED = {
     "cut": lambda code: code[:-1],
     "cut by a group": lambda code: code[:-7],
+    "cut to the length of an old one": lambda code: code[:27],
     "longer": lambda code: code + "a",
     "longer by a group": lambda code: code + "-aaaaaa",
-    "without dashes": lambda code: code.replace("-", ""),
-    "in capitals": str.upper,
     "in other letters": lambda code: "ſ" + code[1:],
-    "another": lambda code: "-".join(["aaaaaa"] * 4),
+    "another": lambda code: "-".join(["aaaaaa"] * 8),
+    "another old one": lambda code: "-".join(["aaaaaa"] * 4),
     "junk": lambda code: "junk",
     "nul": lambda code: "%00" + code,
-    "line feed": lambda code: code + "%0A",
     "long": lambda code: "a" * 10_000,
     "padding": lambda code: code[:-2] + "==",
 }
@@ -85,7 +84,27 @@ FORGED = {
 def test_another_code_is_a_404(client, ballot, forge):
     response = client.get(f"/r/{forge(receipt_for(ballot))}/")
     assert response.status_code == 404
-    assert "<title>There is no such page · Pollstr</title>" in response.text
+    assert "<h1>We do not know this receipt</h1>" in response.text
+    assert "48 letters and digits" in response.text
+
+
+TYPED = {
+    "without dashes": lambda code: code.replace("-", ""),
+    "in capitals": str.upper,
+    "with blanks": lambda code: code.replace("-", "%20"),
+    "in other groups": lambda code: "-".join(re.findall("..", code.replace("-", ""))),
+    "with a zero, a one and an eight": lambda code: code.translate(str.maketrans("olb", "018")),
+}
+
+
+@pytest.mark.parametrize("spell", TYPED.values(), ids=TYPED)
+def test_a_code_that_was_typed_differently_leads_to_its_page(client, ballot, spell):
+    code = receipt_for(ballot)
+    typed = spell(code)
+    response = client.get(f"/r/{typed}/", follow=True)
+    assert "<h1>Counted, unchanged</h1>" in response.text
+    if typed != code:
+        assert response.redirect_chain == [(f"/r/{code}/", 302)]
 
 
 def test_no_code_with_another_letter_is_taken(ballot):
@@ -97,15 +116,16 @@ def test_no_code_with_another_letter_is_taken(ballot):
         for letter in alphabet
         if letter != code[i] != "-"
     ]
-    assert len(others) == 24 * 31
-    assert not [other for other in others if read_receipt(other)]
+    assert len(others) == 48 * 31
+    assert {read_receipt(other).state for other in others} == {"unknown"}
 
 
-def test_no_code_at_random_is_taken(ballot):
+@pytest.mark.parametrize("groups", [4, 8])
+def test_no_code_at_random_is_taken(ballot, groups):
     random = Random(1)  # noqa: S311
     for _ in range(1000):
-        groups = ["".join(random.choices("abcdefghij234567", k=6)) for _ in range(4)]
-        assert read_receipt("-".join(groups)) is None
+        code = ["".join(random.choices("abcdefghij234567", k=6)) for _ in range(groups)]
+        assert read_receipt("-".join(code)).state == "unknown"
 
 
 def test_two_votes_have_two_receipts(poll, ballot):
@@ -117,13 +137,13 @@ def test_two_votes_have_two_receipts(poll, ballot):
 def test_whoever_changes_a_vote_very_often_still_gets_one(poll, ballot):
     Ballot.objects.update(revision=2**16 - 1)
     often = Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
-    assert read_receipt(receipt_for(often)) == (often, True)
+    assert read_receipt(receipt_for(often)).state == "counted"
 
 
 def test_another_key_takes_no_receipt(ballot, settings):
     code = receipt_for(ballot)
     settings.VOTER_KEY = "another"
-    assert read_receipt(code) is None
+    assert read_receipt(code).state == "unknown"
 
 
 def test_nothing_of_it_is_stored(verified, poll):
@@ -132,3 +152,90 @@ def test_nothing_of_it_is_stored(verified, poll):
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {table}")  # noqa: S608
             assert code[:6] not in str(cursor.fetchall())
+
+
+def restore(before):
+    """Bring back the ballots of a backup; ids that were given since are given again."""
+    Vote.objects.all().delete()
+    Ballot.objects.all().delete()
+    Ballot.objects.bulk_create(before)
+
+
+def recast(poll, ballot, number):
+    """Cast a vote that gets the id of a ballot that was lost."""
+    other = Ballot.objects.cast(poll, number, [poll.choices.last().pk])
+    Vote.objects.filter(ballot=other).delete()
+    Ballot.objects.filter(pk=other.pk).update(id=ballot.pk)
+
+
+def heading(client, code):
+    response = client.get(f"/r/{code}/")
+    assert response.status_code == 200
+    return re.search("<h1>(.*)</h1>", response.text)[1]
+
+
+def test_after_a_restore_it_does_not_prove_a_lost_vote(client, ballot):
+    restore([])
+    assert heading(client, receipt_for(ballot)) == "Not counted"
+
+
+@pytest.mark.parametrize("number", ["+12025550124", "+12025550177", "+12025550199"])
+def test_after_a_restore_it_does_not_prove_the_vote_that_got_its_id(client, poll, ballot, number):
+    code = receipt_for(ballot)
+    restore([])
+    recast(poll, ballot, number)
+    assert Ballot.objects.get().pk == ballot.pk
+    assert heading(client, code) in {"Not counted", "Replaced"}
+    assert heading(client, receipt_for(Ballot.objects.get())) == "Counted, unchanged"
+
+
+def test_after_a_restore_a_vote_cast_again_has_another_receipt(client, poll, ballot):
+    restore([])
+    recast(poll, ballot, ADA)
+    assert heading(client, receipt_for(ballot)) == "Replaced"
+
+
+def test_a_change_that_a_restore_took_back_is_not_counted(client, poll, ballot):
+    backup = [Ballot.objects.get()]
+    changed = Ballot.objects.cast(poll, ADA, [poll.choices.last().pk])
+    restore(backup)
+    assert heading(client, receipt_for(changed)) == "Not counted"
+    assert heading(client, receipt_for(ballot)) == "Counted, unchanged"
+
+
+def test_a_ballot_in_another_poll_is_not_the_receipts(client, ballot):
+    Ballot.objects.update(poll=PollFactory())
+    assert heading(client, receipt_for(ballot)) == "Not counted"
+
+
+def old(ballot):
+    """Return the receipt that an earlier release made."""
+    return receipt_for(Ballot(pk=ballot.pk, revision=ballot.revision))
+
+
+def test_a_receipt_of_an_earlier_release_keeps_working(client, poll, ballot):
+    Ballot.objects.update(nonce="")
+    assert re.fullmatch("[a-z2-7]{6}(-[a-z2-7]{6}){3}", old(ballot))
+    assert heading(client, old(ballot)) == "Counted, unchanged"
+    Ballot.objects.update(revision=2)
+    assert heading(client, old(ballot)) == "Replaced"
+    Ballot.objects.update(revision=0)
+    assert heading(client, old(ballot)) == "Not counted"
+
+
+def test_a_receipt_of_an_earlier_release_says_nothing_of_a_ballot_of_this_one(client, ballot):
+    assert heading(client, old(ballot)) == "Too old to check"
+
+
+def test_a_change_by_an_earlier_release_is_told_though_the_nonce_stays(client, ballot):
+    Ballot.objects.update(revision=2)
+    assert heading(client, receipt_for(ballot)) == "Replaced"
+
+
+def test_its_seal_has_128_bits(ballot):
+    assert len(receipt_for(ballot).replace("-", "")) * 5 == 8 * (CONTENT_BYTES + 16)
+
+
+def test_the_account_page_leads_to_the_receipt_of_each_vote(verified, ballot):
+    text = verified.get(reverse("account")).text
+    assert RECEIPT.findall(text) == [receipt_for(Ballot.objects.get())]

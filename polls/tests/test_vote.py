@@ -9,8 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import verify
+from polls.ballots import PickRefused
 from polls.models import Ballot, Poll, Vote
 from polls.tally import tally
+from polls.views import VoteView
 from two_factor.tests.factories import TwoFactorFactory
 
 from .factories import ChoiceFactory, PollFactory
@@ -91,9 +93,14 @@ def test_a_number_in_another_account_finds_its_first_ballot(
 
 
 def test_what_is_kept_names_neither_user_nor_number(verified, user, poll, tea):
+    # Marks and nonces are hexadecimal digits, so a shorter name may be among them by chance.
+    user.username = "ada-lovelace"
+    user.save()
     vote(verified, poll, tea)
     [ballot], [row] = Ballot.objects.values(), Vote.objects.values()
-    assert ballot.keys() == {"id", "poll_id", "mark", "key_version", "cast_at", "revision"}
+    assert ballot.keys() == {
+        *["id", "poll_id", "mark", "key_version", "cast_at", "revision", "nonce"]
+    }
     assert row.keys() == {"id", "ballot_id", "choice_id"}
     kept = " ".join(str(value) for value in [*ballot.values(), *row.values()])
     for secret in [user.username, ADA, ADA.removeprefix("+"), ADA[-7:]]:
@@ -104,7 +111,7 @@ def test_it_sends_the_anonymous_to_sign_in_with_their_choice(client, poll, coffe
     response = vote(client, poll, coffee)
     assert response.status_code == 302
     assert urlsplit(response["Location"]).path == "/login/"
-    assert next_of(response) == f"/polls/{poll.pk}/?choice={coffee.pk}"
+    assert next_of(response) == f"/polls/{poll.pk}/"
     assert not Ballot.objects.exists()
 
 
@@ -124,11 +131,6 @@ def test_it_sends_whoever_has_not_proven_a_phone_to_do_so_with_their_choice(
 
 def test_without_a_choice_the_way_back_is_the_ballot(client, poll):
     assert next_of(vote(client, poll)) == f"/polls/{poll.pk}/"
-
-
-def test_a_choice_too_long_for_an_address_is_left_behind(signed_in, poll):
-    response = vote(signed_in, poll, "x" * 10_000)
-    assert next_of(response) == f"/polls/{poll.pk}/"
 
 
 BAD = {
@@ -230,17 +232,15 @@ def test_the_sites_clock_may_be_ahead_of_the_databases(verified, poll, tea, time
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_choice_deleted_a_moment_ago_is_said(verified, poll, tea, monkeypatch):
-    def cast_too_late(*args):
-        tea.delete()
-        return cast(*args)
+def test_a_choice_deleted_behind_the_locks_back_is_said(verified, poll, tea, coffee, monkeypatch):
+    def write_too_late(*args):
+        monkeypatch.undo()
+        raise PickRefused
 
-    cast = Ballot.objects.cast
-    monkeypatch.setattr(Ballot.objects, "cast", cast_too_late)
-    response = vote(verified, poll, tea)
+    monkeypatch.setattr(Ballot.objects, "write", write_too_late)
+    response = vote(verified, poll, coffee)
     assert response.status_code == 200
-    assert "That answer is not one of this poll" in response.text
-    assert "<span>Tea</span>" not in response.text
+    assert checked(response, poll) == ["Coffee"]
     assert not Ballot.objects.exists()
 
 
@@ -251,7 +251,7 @@ def full(monkeypatch):
     def fail(*args):
         raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Ballot.objects, "cast", fail)
+    monkeypatch.setattr(Ballot.objects, "write", fail)
 
 
 @pytest.mark.usefixtures("full")
@@ -270,7 +270,7 @@ def test_nobody_is_told_what_became_of_a_vote_when_the_database_is_lost(
         connection.connection = object()
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(Ballot.objects, "cast", lose)
+    monkeypatch.setattr(VoteView, "cast", lose)
     verified.raise_request_exception = False
     connected = connection.connection
     try:
@@ -333,6 +333,7 @@ def test_queries_do_not_grow(verified, django_assert_num_queries, choices, voter
     for n in range(voters):
         Ballot.objects.cast(poll, f"+1202555{123 + n:04}", [poll.choices.first().pk])
     choice = poll.choices.last()
-    # Session, user with second factor; poll, choices; begin, ballot, votes out and in, end.
-    with django_assert_num_queries(9):
+    # Session, user with second factor; begin, poll, choices, ballot, votes out and in, end. One
+    # more takes the lock on PostgreSQL.
+    with django_assert_num_queries(9 + (connection.vendor == "postgresql")):
         assert vote(verified, poll, choice).status_code == 302
