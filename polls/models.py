@@ -401,15 +401,15 @@ class Poll(models.Model):
         return copy
 
     @transaction.atomic
-    def delete_for_good(self) -> int:
+    def delete_for_good(self) -> int | None:
         """Delete the poll with its ballots and all else; return how many ballots it had.
 
-        The one place where votes are deleted, and only `purge` comes here, for polls that lay in
-        the trash for long enough.
+        None where it does not lie in the trash for long enough, and so stays. This is the one place
+        where votes are deleted, and only `purge` comes here.
         """
         # Its author may have taken it back since the caller looked.
         if not Poll.objects.past_trash().select_for_update().filter(pk=self.pk).first():
-            return 0
+            return None
         votes, ballots = Vote.objects.filter(ballot__poll=self), Ballot.objects.filter(poll=self)
         # Raw, for Django would load every ballot first.
         votes._raw_delete(votes.db)

@@ -45,6 +45,16 @@ class EventQuerySet(models.QuerySet):
     def delete(self):
         raise TypeError("The history is append-only.")
 
+    def forget_users(self, begin, end):
+        """Cut what led to proofs of phones from ``begin`` to ``end`` off from users.
+
+        For a site that promises to forget who did something at that time. What happened, and how
+        often, stays, and so do changes of a number, which its owner looks for.
+        """
+        led_to_proofs = [kind for kind in Event.Kind if kind not in Event.OF_THE_OWNER]
+        events = self.filter(at__gte=begin, at__lte=end, kind__in=led_to_proofs)
+        return super(EventQuerySet, events).update(user=None, address="", number="")
+
     def conversion_by_hour(self, since):
         """Return country, hour, ``started`` and ``verified``, newest first."""
         return (
@@ -138,6 +148,8 @@ class Event(models.Model):
     STARTS = (Kind.STARTED, Kind.RESENT)
     # What costs money.
     SENDS = (*STARTS, Kind.CALLED)
+    # What the owner of an account must be able to see later.
+    OF_THE_OWNER = (Kind.CHANGED, Kind.RESET, Kind.RECOVERY_CODES, Kind.LOCKED)
 
     at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)

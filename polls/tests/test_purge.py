@@ -6,8 +6,10 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from polls.management.commands.purge import Command
 from polls.models import Ballot, Change, Choice, Figure, Poll, Report, Snapshot, Vote
 from polls.tally import snapshot
+from two_factor.history import Event
 from two_factor.models import Limit
 
 from .factories import PollFactory
@@ -77,7 +79,7 @@ def test_it_says_what_it_deleted_and_deletes_the_rest_as_before(user, capsys):
 
 
 def test_queries_do_not_grow_with_the_votes(user, django_assert_max_num_queries):
-    poll = full_poll(user)
+    poll = full_poll(user, trashed_at=days_ago(31))
     choice = poll.choices.first()
     ballots = Ballot.objects.bulk_create(
         Ballot(poll=poll, mark=str(n), cast_at=timezone.now()) for n in range(300)
@@ -99,3 +101,44 @@ def test_polls_that_forget_their_voters_do_so_once_and_keep_their_votes(user, ca
     assert capsys.readouterr().out.count("1 polls forgot who voted\n") == 1
     call_command("purge")
     assert capsys.readouterr().out.endswith("0 polls forgot who voted\n")
+
+
+def test_a_poll_that_was_taken_back_meanwhile_stays(user):
+    found = full_poll(user, trashed_at=days_ago(31))
+    Poll.objects.update(trashed_at=None)
+    assert found.delete_for_good() is None
+    assert Vote.objects.count() == 2
+
+
+def test_a_poll_that_was_opened_again_meanwhile_forgets_nobody(user, monkeypatch, capsys):
+    closed = {"opens_at": days_ago(100), "closes_at": days_ago(91)}
+    poll = full_poll(user, forgets_voters=True, **closed)
+
+    def reopen_first(command, pk):
+        Poll.objects.update(closes_at=days_ago(-1))
+        Snapshot.objects.all().delete()
+        return forget(command, pk)
+
+    forget = Command.forget
+    monkeypatch.setattr(Command, "forget", reopen_first)
+    call_command("purge")
+    assert Ballot.objects.of(poll, ADA)
+    assert not Snapshot.objects.exists()
+    assert capsys.readouterr().out.endswith("0 polls forgot who voted\n")
+
+
+def test_what_a_user_did_is_cut_off_with_forgetting(user):
+    closed = {"opens_at": days_ago(100), "closes_at": days_ago(91)}
+    full_poll(user, forgets_voters=True, **closed)
+    fields = {"user": user, "address": "192.0.2.7", "number": "+1 •••• ••23"}
+    for kind in Event.Kind:
+        for days in [101, 95, 90]:
+            Event(kind=kind, at=days_ago(days), **fields).save()
+    call_command("purge")
+    left = {(event.kind, round((timezone.now() - event.at).days)) for event in user.event_set.all()}
+    kept = {"changed", "reset", "recovery_codes", "locked"}
+    assert {kind for kind, days in left if days == 95} == kept
+    assert {days for kind, days in left if kind == "verified"} == {101, 90}
+    assert Event.objects.count() == 3 * len(Event.Kind)
+    cut = Event.objects.get(kind="verified", user=None)
+    assert (cut.address, cut.number) == ("", "")

@@ -1,7 +1,9 @@
+from django.db import transaction
 from django.utils import timezone
 
 from polls.models import Ballot, Poll
 from polls.tally import snapshot
+from two_factor.history import Event
 from two_factor.management.commands import purge
 
 
@@ -14,10 +16,20 @@ class Command(purge.Command):
     def handle(self, *args, **options):
         super().handle(*args, **options)
         ballots = [poll.delete_for_good() for poll in Poll.objects.past_trash().order_by("pk")]
+        ballots = [number for number in ballots if number is not None]
         self.stdout.write(f"{len(ballots)} polls deleted, with {sum(ballots)} ballots")
-        forgetting = list(Poll.objects.to_forget(timezone.now()).order_by("pk"))
-        for poll in forgetting:
-            # The count is frozen first, should nobody have looked at it since the close.
-            snapshot(poll)
-            Ballot.objects.forget_voters(poll)
-        self.stdout.write(f"{len(forgetting)} polls forgot who voted")
+        due = Poll.objects.to_forget(timezone.now()).order_by("pk")
+        forgot = [self.forget(pk) for pk in list(due.values_list("pk", flat=True))]
+        self.stdout.write(f"{sum(forgot)} polls forgot who voted")
+
+    @transaction.atomic
+    def forget(self, pk: int) -> bool:
+        """Forget who voted in a poll, unless it was opened again since it was found."""
+        poll = Poll.objects.to_forget(timezone.now()).select_for_update().filter(pk=pk).first()
+        if poll is None:
+            return False
+        # The count is frozen first, should nobody have looked at it since the close.
+        snapshot(poll)
+        Ballot.objects.forget_voters(poll)
+        Event.objects.forget_users(poll.opens_at, poll.closes_at)
+        return True
