@@ -209,15 +209,17 @@ def is_ideograph(char: str) -> bool:
 
 def is_same_word(word: str, other: str) -> bool:
     """Whether ``other`` is ``word`` with a typo fixed."""
-    if plain_letter(word) != plain_letter(other) or not fits_name(word, other):
+    if without_accents(word)[:1] != without_accents(other)[:1] or not fits_name(word, other):
         return False
     is_replaced = len(word) == len(other) <= SHORT_WORD
-    return not is_replaced or is_swap(word, other)
+    return (
+        not is_replaced or is_swap(word, other) or without_accents(word) == without_accents(other)
+    )
 
 
-def plain_letter(word: str) -> str:
-    """Return the first letter without its accent: Osterreich is a typo of Österreich."""
-    return unicodedata.normalize("NFD", word)[:1]
+def without_accents(word: str) -> str:
+    """Return the letters alone: Osterreich is a typo of Österreich."""
+    return "".join(char for char in unicodedata.normalize("NFD", word) if not is_mark(char))
 
 
 def is_swap(word: str, other: str) -> bool:

@@ -2,6 +2,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
@@ -339,6 +341,53 @@ def test_a_form_with_a_fault_does_not_count(verified, settings):
     for fields in [{"question": ""}, {"more": "1"}]:
         make(verified, **fields)
     assert make(verified).status_code == 302
+
+
+def test_where_none_may_be_made_only_those_with_the_permission_make_them(client, settings):
+    settings.POLLS_PER_DAY = 0
+    poll = PollFactory()
+    for browser, pages in [(people.signed_in(poll), 403), (people.verified(poll), 403)]:
+        for response in [browser.get(NEW), make(browser, **PUBLISH)]:
+            assert response.status_code == pages
+            assert "only people chosen by the site team make polls" in response.text
+    chosen = people.verified(poll)
+    permission = Permission.objects.get(codename="add_poll")
+    get_user_model().objects.get(pk=chosen.session["_auth_user_id"]).user_permissions.add(
+        permission
+    )
+    for browser in [chosen, people.staff(poll)]:
+        assert browser.get(NEW).status_code == 200
+        assert make(browser, **PUBLISH).status_code == 302
+    assert Poll.objects.count() == 3
+    page = client.get(client.get(NEW)["Location"]).text
+    assert "On this site only people chosen by the site team make polls." in page
+
+
+def test_no_copy_is_made_without_the_permission(verified, user, settings):
+    settings.POLLS_PER_DAY = 0
+    poll = PollFactory(author=user)
+    assert verified.post(reverse("polls:copy", args=[poll.pk])).status_code == 403
+    assert Poll.objects.count() == 1
+    assert "/polls/new/" not in verified.get(reverse("polls:mine")).text.split("<main")[1]
+
+
+def test_a_superuser_makes_as_many_as_needed(settings):
+    settings.POLLS_PER_DAY = 1
+    browser = people.staff(PollFactory())
+    for _poll in range(3):
+        assert make(browser, **PUBLISH).status_code == 302
+
+
+def test_before_signing_in_it_is_said_what_it_takes(client):
+    page = client.get(client.get(NEW)["Location"]).text
+    assert "To make a poll, sign in or register, then verify your phone number" in page
+
+
+def test_a_poll_without_an_end_is_said_to_have_none(verified):
+    for closes_at, is_said in [("", True), ("2126-01-01T12:00", False)]:
+        response = make(verified, closes_at=closes_at, **PUBLISH)
+        said = "It has no end: it stays open until you close it."
+        assert (said in verified.get(response["Location"]).text) is is_said
 
 
 def test_the_limit_is_a_users_own(verified, settings):

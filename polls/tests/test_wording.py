@@ -103,6 +103,7 @@ def test_what_turns_the_meaning_is_no_typo(first, text):
         ("Fryday", "Friday"),
         ("Meet on Wensday", "Meet on Wednsday"),
         ("Osterreich", "Österreich"),
+        ("Tu vas ou?", "Tu vas où?"),
         ("We do'nt know", "We don’t know"),
         ("Tuesday", "TUesday"),
         ("Mitwoch, Freitag", "Mittwoch, Freitag"),
