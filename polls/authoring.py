@@ -1,36 +1,89 @@
 """Making polls and keeping them: for their authors, and for staff. To others they are not there."""
 
+import hashlib
+import json
+
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 from django.views.generic import FormView, TemplateView, View
 from django.views.generic.base import TemplateResponseMixin
 from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import TwoFactorMixin
-from two_factor.models import DAY, Limit, Limited
-from two_factor.steps import when_again
+from two_factor.models import DAY, HOUR, Limit, Limited
+from two_factor.steps import client_address, when_again
 
 from .ballots import MIN_SHARED
 from .fields import filled
-from .forms import LockedPollForm, PollForm, ReopenForm
+from .forms import (
+    CLASH_ERROR,
+    LockedPollForm,
+    PollForm,
+    ReopenForm,
+    read_writer,
+    signed_writer,
+)
 from .models import TRASH_LIFE, Poll
 
-# The session's key for what was typed while the proof of the phone ran out, by address.
+# The session's key for what was typed before the gate: values by field, by the page's path.
 TYPED = "typed_polls"
-LONGEST_TYPED = 50_000  # characters
-MORE_ROWS = 5
+MAX_TYPED_BYTES = 100_000
+# Forms that one internet address may leave with us an hour while signed out: each is a session.
+MAX_TYPED_PER_HOUR = 30
+# Sends of the form of a poll by one account in an hour. An author who tries needs far fewer, and
+# each that is refused costs us as much as one that is saved.
+MAX_SENDS_PER_HOUR = 120
+# Changes of polls that someone has voted in, by one account in an hour: each is a line for ever in
+# a public history.
+MAX_CHANGES_PER_HOUR = 30
+# Buttons that show the form again without a look at what was typed, and how many rows they add.
+MORE_ROWS = {"more": 5, "line": 0}
+NOT_CONTENT = {"csrfmiddlewaretoken", "publish", *MORE_ROWS}
+
+NEEDS = _lazy(
+    "To make a poll, sign in or register, then verify your phone number with a code. You come "
+    "back to the form afterwards."
+)
+NEEDS_RIGHT = _lazy(
+    "On this site only people chosen by the site team make polls. If you are one of them, sign in."
+)
+NO_RIGHT = _lazy(
+    "On this site only people chosen by the site team make polls. If you should be one of them, "
+    "ask the site team."
+)
+KEPT = _lazy("What you typed is kept. You get it back when you have signed in.")
+NOT_KEPT = _lazy("We could not keep what you typed. Go back in your browser and copy it.")
+CONFLICT = _lazy(
+    "This poll was changed after you opened this page, in another tab or by someone else. Nothing "
+    "was saved now. What you typed is below. Save again to put it in place of this:"
+)
+NO_END = _lazy("It has no end: it stays open until you close it.")
+
+
+def can_make_polls(user) -> bool:
+    """Whether ``user`` may make polls at all: where POLLS_PER_DAY is 0, by permission only."""
+    return settings.POLLS_PER_DAY > 0 or user.has_perm("polls.add_poll")
 
 
 def count_poll(user):
-    """Count one more poll made today, drafts and copies too, or raise Limited."""
+    """Count one more poll made today, drafts and copies too, or raise Limited.
+
+    Where POLLS_PER_DAY is 0, those with the permission to add polls make as many as they like;
+    superusers do everywhere.
+    """
+    if user.is_superuser or settings.POLLS_PER_DAY == 0:
+        return
     limit = Limit.objects.add("polls", user.pk, DAY)
     if limit.count > settings.POLLS_PER_DAY:
         most = settings.POLLS_PER_DAY
@@ -42,10 +95,40 @@ def count_poll(user):
         raise Limited(reason % {"most": most}, limit.ends_at - timezone.now())
 
 
+def count_in_hour(name: str, value, most: int, reason: str):
+    """Count once more for ``value`` in this hour, or raise Limited with ``reason``."""
+    limit = Limit.objects.add(name, value, HOUR)
+    if limit.count > most:
+        raise Limited(reason, limit.ends_at - timezone.now())
+
+
+def count_change(poll, user):
+    """Count one more change for a public history, or raise Limited."""
+    if poll.ballots.exists():
+        reason = _("You changed polls that people voted in very often.")
+        count_in_hour("poll changes", user.pk, MAX_CHANGES_PER_HOUR, reason)
+
+
 class MakingMixin:
-    """A page that makes a poll, as often as may be."""
+    """A page that some may use only, and not as often as they like."""
+
+    def refuse(self):
+        """Say before the phone is asked for that polls are made by permission."""
+        user = self.request.user
+        if user.is_authenticated and not can_make_polls(user):
+            context = {"title": _("You cannot make polls here"), "problem": NO_RIGHT}
+            return render(self.request, "polls/limited.html", context, status=403)
+        return super().refuse()
+
+
+class LimitedMixin:
+    """Answer 429 where something was done too often, and say when again."""
+
+    limited_template_name = None
 
     def render_limited(self, limited, **context):
+        if self.limited_template_name:
+            self.template_name = self.limited_template_name
         problem = when_again(limited.reason, limited.retry_after)
         response = self.render_to_response(
             self.get_context_data(problem=problem, **context), status=429
@@ -54,48 +137,98 @@ class MakingMixin:
         return response
 
 
-class WritingMixin(TwoFactorMixin):
+class WritingMixin(LimitedMixin, TwoFactorMixin):
     """The form of a poll: it may ask for more rows, and loses nothing that was typed."""
 
     form_class = PollForm
+    is_new = False
 
     def refuse(self):
         refusal = super().refuse()
-        if refusal and self.request.method == "POST" and self.request.user.is_authenticated:
+        if refusal and self.request.method == "POST":
             self.keep_typed()
         return refusal
 
     def keep_typed(self):
-        typed = self.request.POST.copy()
-        typed.pop("csrfmiddlewaretoken", None)
-        if len(encoded := typed.urlencode()) <= LONGEST_TYPED:
-            self.request.session[TYPED] = {self.request.path: encoded}
+        """Keep what was typed in the session, for whoever comes back from the gate with it."""
+        typed = typed_in(self.request.POST)
+        if not any(filled(typed.get("choices", []) + typed.get("question", []))):
+            return
+        is_kept = len(json.dumps(typed, ensure_ascii=False).encode()) <= MAX_TYPED_BYTES
+        if is_kept and not self.request.user.is_authenticated:
+            is_kept = self.may_keep_of_strangers()
+        if is_kept:
+            self.request.session[TYPED] = {self.request.path: typed}
+        messages.info(self.request, KEPT if is_kept else NOT_KEPT)
+
+    def may_keep_of_strangers(self) -> bool:
+        address = client_address(self.request)
+        return Limit.objects.add("typed polls", address, HOUR).count <= MAX_TYPED_PER_HOUR
+
+    def kept_typed(self) -> QueryDict | None:
+        """Return what this user typed here before the gate."""
+        typed = self.request.session.get(TYPED, {}).get(self.request.path)
+        # A release before this one kept a query string.
+        if not isinstance(typed, dict):
+            return None
+        signed = typed.get("writer", [""])[-1]
+        if signed and read_writer(signed) != self.request.user.pk:
+            return None
+        return as_query(typed)
 
     def get_return_url(self):
         return self.request.path
 
     def get_form(self, form_class=None):
-        if "more" in self.request.POST:
-            return self.form_with(self.request.POST, MORE_ROWS)
-        typed = self.request.session.get(TYPED, {}).get(self.request.path)
-        if typed and self.request.method != "POST":
-            return self.form_with(QueryDict(typed))
+        if self.request.method == "POST":
+            if button := next((name for name in MORE_ROWS if name in self.request.POST), None):
+                return self.form_with(self.request.POST, MORE_ROWS[button])
+        elif typed := self.kept_typed():
+            return self.form_with(typed)
         return super().get_form(form_class)
 
-    def form_with(self, data, more=0):
+    def form_with(self, data, more=None):
         """Return the form with what was typed, which is not looked at yet, and ``more`` rows."""
         kwargs = self.get_form_kwargs() | {"data": None, "files": None}
-        fields = self.get_form_class()(**kwargs).fields.items()
-        typed = {name: field.widget.value_from_datadict(data, {}, name) for name, field in fields}
-        form = self.get_form_class()(**kwargs | {"initial": typed})
-        if more:
+        form = self.get_form_class()(**kwargs)
+        typed = typed_values(form, data)
+        form = self.get_form_class()(**kwargs | {"initial": kwargs["initial"] | typed})
+        if more is not None:
             rows = typed.get("choices") or []
             form.first_new_row = len(filled(rows))
-            form.spare_rows = len(rows) - form.first_new_row + more
+            blank = len(rows) - form.first_new_row
+            form.spare_rows = blank + more or form.spare_rows
         return form
+
+    def get_initial(self):
+        user = self.request.user
+        writer = signed_writer(user) if user.is_authenticated else ""
+        return super().get_initial() | {"writer": writer}
+
+    def csrf_failed(self, problem: str):
+        """Show the form again with a token that holds (see pollstr.errors.csrf_failure).
+
+        Nothing about the poll is looked up: whoever sends it again still has to pass the gate.
+        """
+        data, poll = self.request.POST, Poll(published_at=None if self.is_new else timezone.now())
+        form = PollForm(instance=poll, initial=typed_values(PollForm(instance=poll), data))
+        for names in [LockedPollForm.LOCKED, LockedPollForm.FROZEN]:
+            # What the page did not have, because the poll is locked or closed.
+            if data.keys().isdisjoint(names):
+                for name in names:
+                    form.fields.pop(name, None)
+        context = {"form": form, "view": self, "problem": problem, "is_edit": not self.is_new}
+        return TemplateResponse(self.request, "polls/new.html", context, status=403)
 
     def answer(self):
         form = self.get_form()
+        if not form.is_bound:
+            return self.form_invalid(form)
+        try:
+            reason = _("You sent this form very often.")
+            count_in_hour("poll forms", self.request.user.pk, MAX_SENDS_PER_HOUR, reason)
+        except Limited as limited:
+            return self.render_limited(limited, form=self.form_with(self.request.POST))
         return self.form_valid(form) if form.is_valid() else self.form_invalid(form)
 
     def saved(self, poll, sentence):
@@ -111,6 +244,28 @@ class WritingMixin(TwoFactorMixin):
         return self.saved(poll, format_html(words, url=edit))
 
 
+def typed_in(data) -> dict[str, list[str]]:
+    """Return the values of a form by field, without its token and its buttons."""
+    return {name: values for name, values in data.lists() if name not in NOT_CONTENT}
+
+
+def typed_values(form, data) -> dict:
+    """Return what the fields of ``form`` find in ``data``, to begin another form with."""
+    typed = {
+        name: field.widget.value_from_datadict(data, {}, name)
+        for name, field in form.fields.items()
+    }
+    # Who it is for is written anew, and what was not sent in secret begins as in any form.
+    return {name: value for name, value in typed.items() if name != "writer" and value is not None}
+
+
+def as_query(typed: dict[str, list[str]]) -> QueryDict:
+    query = QueryDict(mutable=True)
+    for name, values in typed.items():
+        query.setlist(name, values)
+    return query
+
+
 def to_share_page(request, poll, sentence):
     messages.success(request, sentence)
     return redirect("share", poll.slug)
@@ -118,28 +273,79 @@ def to_share_page(request, poll, sentence):
 
 def published(poll) -> str:
     if not poll.is_upcoming:
-        return _("Your poll is published and is open. Send its link to your voters.")
-    words = _("Your poll is published and opens at %(when)s. Send its link to your voters.")
-    return words % {"when": poll.moment(poll.opens_at)}
+        words = _("Your poll is published and is open. Send its link to your voters.")
+    else:
+        words = _("Your poll is published and opens at %(when)s. Send its link to your voters.")
+        words %= {"when": poll.moment(poll.opens_at)}
+    return words if poll.closes_at else f"{words} {NO_END}"
 
 
-class NewView(WritingMixin, MakingMixin, FormView):
+class NewView(MakingMixin, WritingMixin, FormView):
     template_name = "polls/new.html"
+    is_new = True
     http_method_names = ["get", "post", "head", "options"]
+
+    def refuse(self):
+        refusal = super().refuse()
+        if refusal and not self.request.user.is_authenticated and self.request.method == "GET":
+            words = NEEDS if can_make_polls(self.request.user) else NEEDS_RIGHT
+            messages.info(self.request, words)
+        return refusal
 
     def post(self, request, *args, **kwargs):
         return self.answer()
+
+    def get_initial(self):
+        return super().get_initial() | {"nonce": get_random_string(22)}
 
     def get_form_kwargs(self):
         draft = Poll(author=self.request.user, published_at=None)
         return super().get_form_kwargs() | {"instance": draft}
 
     def form_valid(self, form):
+        form.instance.sent_hash = sent_hash(self.request.POST)
+        if earlier := self.sent_before(form):
+            return earlier
         try:
             count_poll(self.request.user)
         except Limited as limited:
             return self.render_limited(limited, form=form)
-        return self.saved_draft(form.save())
+        try:
+            with transaction.atomic():
+                return self.saved_draft(form.save())
+        except IntegrityError:
+            # The same click was quicker on another thread.
+            if earlier := self.sent_before(form):
+                return earlier
+            raise
+
+    @transaction.atomic
+    def sent_before(self, form):
+        """Lead to the poll that the same form has made already, published if that is asked now."""
+        if form.instance.sent_hash is None:
+            return None
+        own = Poll.objects.filter(author=self.request.user).select_for_update()
+        poll = own.filter(sent_hash=form.instance.sent_hash).first()
+        if poll is None:
+            return None
+        if poll.trashed_at:
+            # Made again on purpose.
+            form.instance.sent_hash = None
+            return None
+        if poll.is_draft:
+            return self.saved_draft(poll)
+        return self.saved(poll, published(poll))
+
+
+def sent_hash(data) -> str | None:
+    """Return what tells a form that is sent twice: its nonce with all that was typed, hashed.
+
+    None where there is no nonce. Which button was pressed makes no difference.
+    """
+    if not data.get("nonce"):
+        return None
+    text = json.dumps(sorted(typed_in(data).items()))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class KeptMixin(TwoFactorMixin, SingleObjectMixin):
@@ -195,13 +401,42 @@ class EditView(WritingMixin, KeptMixin, FormView):
         return super().get_context_data(is_locked=self.object.is_locked, **kwargs)
 
     def form_valid(self, form):
-        poll = form.save()
-        return self.saved_draft(poll) if poll.is_draft else self.saved(poll, _("Saved."))
+        if form.is_stale:
+            return self.show_conflict()
+        ended = form.initial.get("closes_at")
+        try:
+            if form.has_changed():
+                count_change(self.object, self.request.user)
+        except Limited as limited:
+            return self.render_limited(limited, form=self.form_with(self.request.POST))
+        try:
+            with transaction.atomic():
+                poll = form.save()
+        except IntegrityError:
+            form.add_error(None, CLASH_ERROR)
+            return self.form_invalid(form)
+        if poll.is_draft:
+            return self.saved_draft(poll)
+        has_lost_end = ended and poll.closes_at is None
+        return self.saved(poll, f"{_('Saved.')} {NO_END}" if has_lost_end else _("Saved."))
 
     def form_invalid(self, form):
+        if form.is_bound and form.is_stale:
+            return self.show_conflict()
         # Its title and state as they are, not as they were typed.
         self.object = self.get_object()
         return super().form_invalid(form)
+
+    def show_conflict(self):
+        """Save nothing; show what was typed beside what someone else saved meanwhile."""
+        self.object = self.get_object()
+        form = self.form_with(self.request.POST)
+        form.initial["version"] = form.current_version
+        saved = self.get_form_class()(instance=self.object)
+        context = self.get_context_data(
+            form=form, conflict=CONFLICT, differing=form.differing(saved)
+        )
+        return self.render_to_response(context, status=409)
 
 
 class PublishView(KeptMixin, View):
@@ -220,7 +455,19 @@ class PublishView(KeptMixin, View):
         return to_share_page(self.request, poll, published(poll))
 
 
-class CloseView(KeptMixin, TemplateView):
+class ChangingMixin(LimitedMixin, KeptMixin):
+    """An act that the public history tells, so often an hour at most."""
+
+    limited_template_name = "polls/limited.html"
+
+    def post(self, request, *args, **kwargs):
+        try:
+            return super().post(request, *args, **kwargs)
+        except Limited as limited:
+            return self.render_limited(limited)
+
+
+class CloseView(ChangingMixin, TemplateView):
     template_name = "polls/close.html"
 
     def why_not(self):
@@ -228,12 +475,13 @@ class CloseView(KeptMixin, TemplateView):
         return "" if is_open else _("Only an open poll can be closed; this one is not.")
 
     def answer(self):
+        count_change(self.object, self.request.user)
         self.object.close()
         messages.success(self.request, _("The poll is closed. This is its result."))
         return redirect(self.object.url("results"))
 
 
-class ReopenView(KeptMixin, FormView):
+class ReopenView(ChangingMixin, FormView):
     template_name = "polls/reopen.html"
     form_class = ReopenForm
 
@@ -258,13 +506,18 @@ class ReopenView(KeptMixin, FormView):
         return self.form_valid(form) if form.is_valid() else self.form_invalid(form)
 
     def form_valid(self, form):
+        count_change(self.object, self.request.user)
         self.object.reopen(**form.cleaned_data)
+        if self.object.closes_at is None:
+            return to_share_page(
+                self.request, self.object, f"{_('The poll is open again.')} {NO_END}"
+            )
         until = self.object.moment(self.object.closes_at)
         sentence = _("The poll is open again, until %(until)s.") % {"until": until}
         return to_share_page(self.request, self.object, sentence)
 
 
-class CopyView(KeptMixin, MakingMixin, TemplateResponseMixin, View):
+class CopyView(MakingMixin, LimitedMixin, KeptMixin, TemplateResponseMixin, View):
     http_method_names = ["post", "options"]
     template_name = "polls/limited.html"
 
@@ -278,7 +531,7 @@ class CopyView(KeptMixin, MakingMixin, TemplateResponseMixin, View):
         return redirect("polls:edit", copy.pk)
 
 
-class TrashView(KeptMixin, TemplateView):
+class TrashView(ChangingMixin, TemplateView):
     template_name = "polls/trash.html"
 
     def get_context_data(self, **kwargs):
@@ -287,17 +540,28 @@ class TrashView(KeptMixin, TemplateView):
         )
 
     def answer(self):
+        count_change(self.object, self.request.user)
         self.object.trash()
         words = _("The poll is in the trash. You can restore it for %(days)d days.")
         return self.to_mine(words % {"days": TRASH_LIFE.days})
 
 
-class RestoreView(KeptMixin, View):
+class RestoreView(ChangingMixin, TemplateResponseMixin, View):
     http_method_names = ["post", "options"]
 
     def get_queryset(self):
         return Poll.objects.kept_by(self.request.user).trash().select_for_update()
 
     def answer(self):
-        self.object.restore()
+        poll = self.object
+        count_change(poll, self.request.user)
+        has_ended = poll.is_closed and not poll.is_draft and poll.closes_at > poll.trashed_at
+        has_opened = not (poll.is_draft or has_ended) and poll.trashed_at < poll.opens_at
+        poll.restore()
+        if has_ended:
+            words = _("The poll is back. It closed at %(when)s, while it was in the trash.")
+            return self.to_mine(words % {"when": poll.moment(poll.closes_at)})
+        if has_opened and not poll.is_upcoming:
+            words = _("The poll is back. It opened at %(when)s, while it was in the trash.")
+            return self.to_mine(words % {"when": poll.moment(poll.opens_at)})
         return self.to_mine(_("The poll is back as it was."))

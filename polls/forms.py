@@ -1,17 +1,29 @@
+import json
+from collections import defaultdict
+
 from django import forms
+from django.core import signing
 from django.db import transaction
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .ballots import fingerprint
 from .clocks import time_zones, zone_named
-from .fields import MOST_CHOICES, ChoicesField, MomentField
-from .history import MENDED, became, sentence
+from .fields import (
+    INCOMPLETE_NUMBER,
+    MOST_CHOICES,
+    ChoicesField,
+    HiddenField,
+    MomentField,
+    TextField,
+    WholeNumberField,
+)
+from .history import MENDED, as_fact, became, sentence, told_fact
 from .models import Choice, Poll
-from .wording import is_typo_fix, one_line
+from .wording import is_typo_fix, look_of, may_be_taken_for, trades_options, words_of
 
 LONGEST_DESCRIPTION = 5000  # characters
 # Empty inputs on a new form, and after those that are filled.
@@ -19,9 +31,21 @@ ROWS, SPARE_ROWS = 4, 2
 
 IS_PAST = _("That is past. Choose a later time.")
 NO_TYPO = _(
-    "Somebody has voted on the wording, so only a typo may be mended: two characters at most, "
-    "counted from the first wording, and no number. For another wording make a copy."
+    "Someone has voted on this wording, so you can only fix a typo: at most two characters, "
+    "counted from the first wording. Numbers, labels of one letter, days, months, words such as "
+    "“not” and the first letter of each word stay. For another wording make a copy."
 )
+TAKEN_ERROR = _(
+    "Another choice of this poll has, or had, a wording like this: “%(other)s”. Votes for one "
+    "would look like votes for the other. For another wording make a copy."
+)
+TRADED_ERROR = _(
+    "This change puts the wording of one choice in place of another. Someone has voted, so that "
+    "must stay. For another wording make a copy."
+)
+CLASH_ERROR = _("Someone changed this poll at the same moment. Nothing was saved. Save again.")
+# What the hidden field "writer" of a form is signed with.
+WRITER_SALT = "polls.writer"
 MEANWHILE = _(
     "While you had this page open somebody voted, or the poll closed, so less of it may change "
     "now. Nothing was saved. This is what may change:"
@@ -103,17 +127,17 @@ class PollForm(forms.ModelForm):
     """A poll with its choices, as long as nobody has voted."""
 
     choices = ChoicesField()
-    question = forms.CharField(
+    question = TextField(
         label=_("Question"),
         max_length=200,
         error_messages={"required": _("Write the question first.")},
-        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
-    description = forms.CharField(
+    description = TextField(
         label=_("Description (optional)"),
         required=False,
+        has_lines=True,
         max_length=LONGEST_DESCRIPTION,
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
     opens_at = MomentField(
         label=pgettext_lazy("a poll", "Opens"),
@@ -133,7 +157,7 @@ class PollForm(forms.ModelForm):
         error_messages={"invalid_choice": _("Choose a time zone of the list.")},
     )
     min_choices, max_choices = (
-        forms.IntegerField(
+        WholeNumberField(
             label=label,
             required=False,
             min_value=1,
@@ -146,6 +170,13 @@ class PollForm(forms.ModelForm):
         )
         for label in [_("Fewest answers"), _("Most answers")]
     )
+
+    # What the form was made of, so that it does not undo what was saved meanwhile.
+    version = HiddenField()
+    # Made anew for each new form, so that a second click makes no second poll.
+    nonce = HiddenField()
+    # Who it was made for, where it is sent after they signed out.
+    writer = HiddenField()
 
     field_order = ["question", "description", "choices"]
     most_choices = MOST_CHOICES
@@ -167,11 +198,20 @@ class PollForm(forms.ModelForm):
             "is_listed",
             "forgets_voters",
         ]
+        widgets = {"results_for": forms.RadioSelect}
+        help_texts = {
+            "forgets_voters": _(
+                "Three months after the close we delete the marks that show which phone numbers "
+                "voted. The votes stay. The poll cannot be reopened after that."
+            )
+        }
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         poll = self.instance
         self.fields["results_for"].required = False
+        self.current_version = version_of(poll) if poll.pk else ""
+        self.initial.setdefault("version", self.current_version)
         if poll.pk:
             self.initial.setdefault("choices", [choice.text for choice in poll.choices.all()])
         if self.initial["opens_at"] == poll.opens_at and not poll.is_upcoming:
@@ -184,18 +224,22 @@ class PollForm(forms.ModelForm):
         if poll.pk is None and not self.is_bound and "choices" not in self.initial:
             self.fields["time_zone"].widget.attrs["data-guess"] = True
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the poll was changed after the page with this form was made."""
+        sent = self.data.get("version")
+        return bool(sent) and sent != self.current_version
+
     def clean(self):
+        for name in ["min_choices", "max_choices"]:
+            # The form fills them in, so an empty one is what the browser could not read: "2e".
+            if name in self.data and name in self.cleaned_data and not self.cleaned_data[name]:
+                self.add_error(name, INCOMPLETE_NUMBER)
         for name in ["time_zone", "min_choices", "max_choices", "results_for"]:
             if self.cleaned_data.get(name) in {"", None} and not self.has_error(name):
                 self.cleaned_data[name] = getattr(self.instance, name)
         self.check_numbers(**self.cleaned_data)
         return self.cleaned_data
-
-    def clean_question(self):
-        return one_line(self.cleaned_data["question"])
-
-    def clean_description(self):
-        return self.cleaned_data["description"].replace("\r\n", "\n")
 
     def clean_opens_at(self):
         """No beginning, or one in the past, means now, unless the poll is open already."""
@@ -253,7 +297,11 @@ class PollForm(forms.ModelForm):
         texts = self.fields["choices"].counted(self["choices"].value())
         faults = self.faults_of_choices()
         rows = [{"text": text, "fault": faults.get(row)} for row, text in enumerate(texts)]
-        return rows + [{"text": ""}] * self.count_spare_rows(len(rows))
+        rows += [{"text": "", "fault": None} for _row in range(self.count_spare_rows(len(rows)))]
+        for number, row in enumerate(rows):
+            # What is wrong with all of them leads to the first.
+            row["is_invalid"] = bool(row["fault"]) or (None in faults and number == 0)
+        return rows
 
     def count_spare_rows(self, filled: int) -> int:
         return max(0, min(max(ROWS - filled, self.spare_rows), MOST_CHOICES - filled))
@@ -267,16 +315,32 @@ class PollForm(forms.ModelForm):
     def fault_of_all_choices(self) -> str | None:
         return self.faults_of_choices().get(None)
 
+    def differing(self, saved: "PollForm") -> list[dict]:
+        """Return label and value of what ``saved``, the poll as it is, has otherwise than this."""
+        rows = []
+        for name, field in saved.fields.items():
+            value = saved.initial.get(name)
+            if field.widget.is_hidden and name != "choices":
+                continue
+            if field.has_changed(value, self[name].value()):
+                label = field.label or gettext("Choices")
+                rows.append({"label": label, "value": saved.told(name, value)})
+        return rows
+
+    def told(self, name: str, value) -> str:
+        if name == "choices":
+            return " · ".join(value)
+        return told_fact(self.instance, as_fact(name, value))
+
     def has_fault_in(self, *names) -> bool:
         return any(self.has_error(name) for name in names)
 
     @property
-    def has_fault_in_dates(self) -> bool:
-        return self.has_fault_in("opens_at", "closes_at", "time_zone")
-
-    @property
-    def has_fault_in_options(self) -> bool:
-        return self.has_fault_in("min_choices", "max_choices", "results_for")
+    def shows_dates(self) -> bool:
+        """Whether there is something to see in the part with the dates, which is folded else."""
+        names = ["opens_at", "closes_at"]
+        is_set = any(self[name].value() for name in names)
+        return is_set or self.has_fault_in(*names, "time_zone")
 
 
 class LockedPollForm(PollForm):
@@ -313,24 +377,26 @@ class LockedPollForm(PollForm):
         self.cleaned_data["results_for"] = (
             self.cleaned_data.get("results_for") or self.instance.results_for
         )
+        self.check_traded()
         return self.cleaned_data
 
     def clean_question(self):
-        return self.mend("question", self.instance.question, super().clean_question())
+        return self.mend("question", self.instance.question, self.cleaned_data["question"])
 
     def clean_description(self):
-        return self.mend("description", self.instance.description, super().clean_description())
+        return self.mend("description", self.instance.description, self.cleaned_data["description"])
 
     def clean_choices(self):
-        texts, choices = self.cleaned_data["choices"], self.instance.choices.all()
+        texts, choices = self.cleaned_data["choices"], list(self.instance.choices.all())
         if len(texts) != len(choices):
             raise forms.ValidationError(_("Somebody has voted, so no choice may come or go."))
         faults = []
         for row, (choice, text) in enumerate(zip(choices, texts, strict=True)):
+            others = [(other, texts[n]) for n, other in enumerate(choices) if n != row]
             try:
-                self.mend(f"choice {choice.pk}", choice.text, text, choice)
+                self.mend_choice(choice, text, others)
             except forms.ValidationError as error:
-                faults.append(forms.ValidationError(error.message, params={"row": row}))
+                faults.append(forms.ValidationError(error.messages[0], params={"row": row}))
         if faults:
             raise forms.ValidationError(faults)
         return texts
@@ -338,15 +404,56 @@ class LockedPollForm(PollForm):
     def count_spare_rows(self, filled):
         return 0
 
+    @cached_property
+    def earlier(self) -> dict[str, list[str]]:
+        """The wordings before, by subject of the public history, the first one first.
+
+        Read after the view locked the poll: no other change can come in between.
+        """
+        earlier = defaultdict(list)
+        for subject, before in self.instance.changes.values_list("subject", "before"):
+            if before and before not in earlier[subject]:
+                earlier[subject].append(before)
+        return earlier
+
+    def wordings(self, choice, text: str) -> list[str]:
+        """Return each wording that a choice has, had, or is to have as ``text``."""
+        return list(dict.fromkeys([*self.earlier[f"choice {choice.pk}"], choice.text, text]))
+
+    def mend_choice(self, choice, text, others):
+        """As ``mend``; and no vote may seem to be one for another choice."""
+        if text != choice.text:
+            wordings = (each for other in others for each in self.wordings(*other))
+            for wording in wordings:
+                if may_be_taken_for(text, wording):
+                    raise forms.ValidationError(TAKEN_ERROR, params={"other": wording})
+        self.mend(f"choice {choice.pk}", choice.text, text, choice)
+
     def mend(self, subject, before, text, choice=None) -> str:
         """Return the text to keep; an error where it differs by more than a typo."""
         if text.split() == before.split():
             return before
-        earliest = self.instance.changes.filter(subject=subject).first()
-        if not is_typo_fix(earliest.before if earliest else before, text):
+        if not is_typo_fix(self.first_wording(subject, before), text):
             raise forms.ValidationError(NO_TYPO)
         self.mended.append((subject, before, text, choice))
         return text
+
+    def first_wording(self, subject: str, text: str) -> str:
+        return self.earlier[subject][0] if self.earlier[subject] else text
+
+    def check_traded(self):
+        """Question and description must not trade the choices that they name, either."""
+        if "choices" not in self.cleaned_data:
+            return
+        texts, choices = self.cleaned_data["choices"], self.instance.choices.all()
+        named = defaultdict(set)
+        for choice, text in zip(choices, texts, strict=True):
+            for wording in self.wordings(choice, text):
+                for word in words_of(look_of(wording)):
+                    named[word].add(choice.pk)
+        for subject, before, text, choice in self.mended:
+            if choice is None and trades_options(self.first_wording(subject, before), text, named):
+                self.add_error(subject, TRADED_ERROR)
 
     def clean_closes_at(self):
         """The end moves to later only, or to now: no vote was cast that would be late."""
@@ -373,10 +480,14 @@ class LockedPollForm(PollForm):
     def save(self):
         poll = self.instance
         changed = [name for name in self.changed_data if name in self.FREE]
-        poll.save(update_fields=list(self.fields.keys() - {"choices"}))
-        for subject, before, text, choice in self.mended:
+        poll.save(update_fields=[name for name in self.fields if name in self._meta.fields])
+        renamed = []
+        for _subject, _before, text, choice in self.mended:
             if choice:
-                Choice.objects.filter(pk=choice.pk).update(text=text)
+                choice.text = text
+                renamed.append(choice)
+        Choice.objects.bulk_update(renamed, ["text"])
+        for subject, before, text, _choice in self.mended:
             mended = sentence(MENDED, before=before, after=text)
             poll.note_change(mended, subject=subject, before=before)
         if changed:
@@ -387,15 +498,13 @@ class LockedPollForm(PollForm):
 class ReopenForm(forms.Form):
     """Until when a closed ``poll`` is open again, and why, for everybody to read."""
 
-    closes_at = MomentField(
-        label=_("New end"), error_messages={"required": _("Choose the new end.")}
-    )
-    reason = forms.CharField(
+    closes_at = MomentField(label=_("New end"), required=False)
+    no_end = forms.BooleanField(label=_("No end: I close it myself"), required=False)
+    reason = TextField(
         label=_("Reason"),
         max_length=300,
         error_messages={"required": _("Say why: whoever voted can read it.")},
         help_text=_("Everybody can read it in the history of the poll."),
-        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
 
     def __init__(self, poll, *args, **kwargs):
@@ -404,12 +513,39 @@ class ReopenForm(forms.Form):
         self.fields["closes_at"].help_text = as_clocks_show(poll.zone)
 
     def clean_closes_at(self):
-        if self.cleaned_data["closes_at"] <= timezone.now():
+        closes_at = self.cleaned_data["closes_at"]
+        if closes_at and closes_at <= timezone.now():
             raise forms.ValidationError(IS_PAST)
-        return self.cleaned_data["closes_at"]
+        return closes_at
 
-    def clean_reason(self):
-        return one_line(self.cleaned_data["reason"])
+    def clean(self):
+        has_no_end, closes_at = self.cleaned_data.pop("no_end"), self.cleaned_data.get("closes_at")
+        if has_no_end and closes_at:
+            self.add_error("closes_at", _("Choose a new end or none, not both."))
+        # An empty field may be a date that the browser could not read.
+        elif not has_no_end and not closes_at and not self.has_error("closes_at"):
+            self.add_error("closes_at", _("Choose the new end. Or tick that there is none."))
+        return self.cleaned_data
+
+
+def version_of(poll) -> str:
+    """Return what differs as soon as anything differs that the form of a poll shows."""
+    fields = [getattr(poll, name) for name in [*PollForm._meta.fields, "published_at"]]
+    choices = [(choice.pk, choice.text) for choice in poll.choices.all()]
+    text = json.dumps([fields, choices], default=str)
+    return salted_hmac("polls.version", text, algorithm="sha256").hexdigest()[:32]
+
+
+def signed_writer(user) -> str:
+    return signing.dumps(user.pk, salt=WRITER_SALT, compress=False)
+
+
+def read_writer(signed: str) -> int | None:
+    """Return the id of the user whom a form was made for, None where it names nobody."""
+    try:
+        return signing.loads(signed, salt=WRITER_SALT)
+    except signing.BadSignature:
+        return None
 
 
 def as_clocks_show(zone) -> str:

@@ -18,6 +18,11 @@ REOPENED_FROM_FROZEN = gettext_noop(
     "Reopened until %(until)s. The reason: “%(reason)s” The frozen count with the SHA-256 "
     "%(sha256)s was deleted."
 )
+REOPENED_WITHOUT_END = gettext_noop("Reopened without an end. The reason: “%(reason)s”")
+REOPENED_FROM_FROZEN_WITHOUT_END = gettext_noop(
+    "Reopened without an end. The reason: “%(reason)s” The frozen count with the SHA-256 "
+    "%(sha256)s was deleted."
+)
 TRASHED = gettext_noop("Moved to the trash.")
 TAKEN_BACK = gettext_noop("Taken back from the trash.")
 FORGOTTEN = gettext_noop(
@@ -35,6 +40,12 @@ ODD_BALLOTS = gettext_noop(
 
 def sentence(words: str, **facts) -> dict:
     return {"words": words, "facts": facts}
+
+
+def reopened(has_end: bool, was_frozen: bool) -> str:
+    if was_frozen:
+        return REOPENED_FROM_FROZEN if has_end else REOPENED_FROM_FROZEN_WITHOUT_END
+    return REOPENED if has_end else REOPENED_WITHOUT_END
 
 
 def became(field: str, before, after) -> dict:

@@ -7,6 +7,7 @@ from django.views.generic import ListView, View
 
 from two_factor.mixins import TwoFactorMixin
 
+from .authoring import can_make_polls
 from .models import Poll
 from .results import Line, as_text
 
@@ -38,7 +39,12 @@ class MineView(TwoFactorMixin, ListView):
         return own.of_kind(self.kind).with_figures()
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(kind=self.kind, kinds=Poll.Kind.choices, **kwargs)
+        return super().get_context_data(
+            kind=self.kind,
+            kinds=Poll.Kind.choices,
+            can_make_polls=can_make_polls(self.request.user),
+            **kwargs,
+        )
 
 
 class MineCsvView(TwoFactorMixin, View):

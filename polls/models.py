@@ -216,6 +216,8 @@ class Poll(models.Model):
     # What its author and nobody else is told where staff took the poll out of sight.
     hidden_because = models.CharField(_("hidden because"), max_length=300, blank=True)
     voters_forgotten_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Of what was sent to make it (see polls.authoring.sent_hash); the same sent twice is one poll.
+    sent_hash = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
 
     objects = PollQuerySet.as_manager()
 
@@ -233,6 +235,7 @@ class Poll(models.Model):
                 name="poll_asks_for_at_least_one_choice",
                 violation_error_message=_("Ask for one answer at least, and at most for the most."),
             ),
+            models.UniqueConstraint(fields=["author", "sent_hash"], name="poll_sent_once"),
         ]
         indexes = [
             models.Index(
@@ -367,11 +370,13 @@ class Poll(models.Model):
 
     def reopen(self, closes_at, reason: str):
         """Open a closed poll again; what was frozen goes, and its SHA-256 stays in the history."""
-        facts = {"until": history.as_fact("closes_at", closes_at), "reason": reason}
-        words, frozen = history.REOPENED, Snapshot.objects.filter(poll=self).first()
+        facts, frozen = {"reason": reason}, Snapshot.objects.filter(poll=self).first()
+        if closes_at:
+            facts["until"] = history.as_fact("closes_at", closes_at)
         if frozen:
-            words, facts["sha256"] = history.REOPENED_FROM_FROZEN, frozen.sha256
+            facts["sha256"] = frozen.sha256
             frozen.delete()
+        words = history.reopened(has_end=closes_at is not None, was_frozen=frozen is not None)
         self.closes_at = closes_at
         self.save(update_fields=["closes_at"])
         reopened = history.sentence(words, **facts)

@@ -177,6 +177,15 @@ class VoteView(PollMixin, FormView):
             self.keep_pick()
         return refusal
 
+    def csrf_failed(self, problem: str):
+        """Show the ballot again with its pick, where a page of ours sent it with an old token.
+
+        Others must not pick for anyone (see pollstr.errors.csrf_failure).
+        """
+        if not is_from_own_page(self.request):
+            return render(self.request, "403_csrf.html", {"sentence": problem}, status=403)
+        return StaleVoteView.as_view()(self.request, **self.kwargs)
+
     def keep_pick(self):
         sent = self.request.POST
         keep_pick(self.request, self.kwargs["pk"], sent.getlist("choice"), sent.get("seen", ""))
@@ -300,20 +309,12 @@ class StaleVoteView(VoteView):
         refusal = super().refuse()
         if refusal is None:
             return None
-        context = {"next": self.get_return_url()}
+        context = {"sentence": TRY_AGAIN, "next": self.get_return_url()}
         return render(self.request, "403_csrf.html", context, status=403)
 
     def post(self, request, *args, **kwargs):
         self.look_again()
         return self.show_again(TRY_AGAIN, status=403)
-
-
-def answer_stale_vote(request):
-    """Return the answer to a request whose token was refused; None unless it is our own ballot."""
-    match = request.resolver_match
-    if match is None or match.view_name != "polls:vote" or not is_from_own_page(request):
-        return None
-    return StaleVoteView.as_view()(request, **match.kwargs)
 
 
 class ReceiptView(TemplateView):

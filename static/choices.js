@@ -1,17 +1,41 @@
 // The form of a poll. Without this file a button adds rows, and the time zone is UTC at first.
 
 const grower = document.querySelector("[data-grows]");
+const LINES = /[\r\n]+/;
 
 function addRow(rows) {
   if (rows.children.length >= grower.dataset.most) return;
   const row = rows.lastElementChild.cloneNode(true);
   row.querySelector("p")?.remove();
   const input = row.querySelector("input");
-  for (const name of ["aria-invalid", "aria-describedby"]) input.removeAttribute(name);
+  for (const name of ["aria-invalid", "aria-describedby", "autofocus"]) input.removeAttribute(name);
   input.classList.remove("is-invalid");
   input.value = "";
   input.setAttribute("aria-label", grower.dataset.label.replace("{number}", rows.children.length + 1));
   rows.append(row);
+}
+
+// Each pasted line is a choice: the first goes where the cursor is, the others into the empty rows below.
+function pasteLines(event, rows) {
+  const lines = event.clipboardData.getData("text").split(LINES).map((line) => line.trim()).filter(Boolean);
+  const input = event.target;
+  // More lines than there is room for would be lost without a word, so the browser pastes one line.
+  let row = input.closest("li");
+  const below = [...rows.children].slice([...rows.children].indexOf(row) + 1);
+  const taken = below.filter((other) => other.querySelector("input").value).length;
+  const room = grower.dataset.most - rows.children.length + below.length - taken;
+  if (lines.length < 2 || lines.length - 1 > room) return;
+  event.preventDefault();
+  input.setRangeText(lines.shift(), input.selectionStart, input.selectionEnd, "end");
+  for (const line of lines) {
+    do {
+      if (row === rows.lastElementChild) addRow(rows);
+      row = row.nextElementSibling;
+    } while (row.querySelector("input").value);
+    row.querySelector("input").value = line;
+  }
+  if (row === rows.lastElementChild) addRow(rows);
+  row.querySelector("input").focus();
 }
 
 if (grower) {
@@ -20,13 +44,18 @@ if (grower) {
   grower.addEventListener("input", (event) => {
     if (event.target.value && event.target.closest("li") === rows.lastElementChild) addRow(rows);
   });
-  // Enter goes on to the next choice, as in any list.
-  grower.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing || event.target.name !== "choices") return;
-    event.preventDefault();
-    event.target.closest("li").nextElementSibling?.querySelector("input").focus();
+  grower.addEventListener("paste", (event) => {
+    if (event.target.name === "choices") pasteLines(event, rows);
   });
 }
+
+// Enter goes on to the next field. Without this file it shows the form again; it never saves.
+document.querySelector("[data-form=poll]")?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.isComposing || event.target.localName !== "input") return;
+  event.preventDefault();
+  const fields = [...event.currentTarget.elements].filter((field) => field.checkVisibility() && field.tabIndex >= 0);
+  fields[fields.indexOf(event.target) + 1]?.focus();
+});
 
 // On a form that is begun, the time zone of whoever begins it.
 const zone = document.querySelector("select[data-guess]");

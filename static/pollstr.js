@@ -8,6 +8,10 @@ document.addEventListener("submit", (event) => {
     return;
   }
   if (form.method !== "post") return;
+  if (stopAtBadInput(form)) {
+    event.preventDefault();
+    return;
+  }
   // The browser's own page would take the place of what was typed.
   if (!navigator.onLine) {
     event.preventDefault();
@@ -18,6 +22,37 @@ document.addEventListener("submit", (event) => {
   // The page may stay, where the connection failed or the person stopped it: then it may be sent again.
   setTimeout(() => mayBeSent(form), 10000);
 });
+
+// What a browser cannot read, such as half a date, it sends as empty, and empty has a meaning.
+function stopAtBadInput(form) {
+  const bad = [...form.elements].filter((field) => field.validity?.badInput);
+  bad.forEach(tellBadInput);
+  bad[0]?.focus();
+  return bad.length > 0;
+}
+
+function tellBadInput(field) {
+  for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+  const id = `${field.id || field.name}-bad-input`;
+  if (document.getElementById(id)) return;
+  const words = document.createElement("p");
+  words.id = id;
+  words.className = "invalid-feedback";
+  words.textContent = field.dataset.badInput || field.validationMessage;
+  field.after(words);
+  const described = field.getAttribute("aria-describedby");
+  field.setAttribute("aria-describedby", described ? `${id} ${described}` : id);
+  field.setAttribute("aria-invalid", "true");
+  field.classList.add("is-invalid");
+  field.addEventListener("input", () => {
+    if (field.validity.badInput) return;
+    words.remove();
+    if (described) field.setAttribute("aria-describedby", described);
+    else field.removeAttribute("aria-describedby");
+    field.removeAttribute("aria-invalid");
+    field.classList.remove("is-invalid");
+  });
+}
 
 function mayBeSent(form) {
   delete form.dataset.sent;

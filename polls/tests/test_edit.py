@@ -1,5 +1,6 @@
 """Editing a poll before the first vote; test_edit_locked.py is about what comes after."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from polls.models import Ballot, Change, Choice, Poll
 
 from . import people
 from .factories import PollFactory
-from .making import typed
+from .making import typed, typed_locked
 
 pytestmark = pytest.mark.django_db
 LATER = datetime(2126, 1, 1, 12, tzinfo=UTC)
@@ -66,6 +67,79 @@ def test_all_may_change(verified, poll):
     assert (poll.question, poll.max_choices, poll.may_change) == ("Tea or coffee?", 2, False)
     assert texts(poll) == ["No", "Perhaps", "Yes"]
     assert not Change.objects.exists()
+
+
+def version(browser, poll):
+    return re.search(r'name="version" value="(\w+)"', browser.get(edit(poll)).text)[1]
+
+
+def test_an_older_page_does_not_undo_what_another_tab_saved(verified, poll):
+    old = version(verified, poll)
+    save(verified, poll, question="Coffee?", choices=["Yes", "No", "Perhaps"], version=old)
+    response = save(verified, poll, question="Cocoa?", choices=["Yes", "No"], version=old)
+    assert response.status_code == 409
+    assert "This poll was changed after you opened this page" in response.text
+    assert '<dd dir="auto">Coffee?</dd>' in response.text
+    assert '<dd dir="auto">Yes · No · Perhaps</dd>' in response.text
+    assert 'value="Cocoa?"' in response.text
+    assert (poll.question, texts(poll)) == ("Coffee?", ["Yes", "No", "Perhaps"])
+    # Whoever has seen it may save over it.
+    new = re.search(r'name="version" value="(\w+)"', response.text)[1]
+    assert save(verified, poll, question="Cocoa?", version=new).status_code == 302
+    assert poll.question == "Cocoa?"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"closes_at": LATER},
+        {"max_choices": 2},
+        {"results_for": "author"},
+        {"is_listed": False},
+        {"published_at": None},
+        {"time_zone": "Asia/Tokyo"},
+        {"description": "Why?"},
+    ],
+    ids=str,
+)
+def test_each_setting_makes_a_page_old(verified, poll, change):
+    old = version(verified, poll)
+    Poll.objects.update(**change)
+    assert save(verified, poll, question="", version=old).status_code == 409
+
+
+def test_a_vote_makes_no_page_old(verified, poll):
+    old = version(verified, poll)
+    Ballot.objects.cast(poll, "+12025550123", [poll.choices.first().pk])
+    sent = typed_locked(poll, version=old, results_for="everyone")
+    assert verified.post(edit(poll), sent).status_code == 302
+
+
+@pytest.mark.parametrize("version", [None, "", "x", "ü" * 150, "x" * 5000, "\0"])
+def test_a_version_that_is_none(verified, poll, version):
+    response = save(verified, poll, question="Coffee?", version=version)
+    assert response.status_code == (409 if version else 302)
+
+
+def test_an_end_that_was_emptied_is_told(verified, user):
+    poll = PollFactory(author=user, closes_at=LATER)
+    response = save(verified, poll, closes_at="")
+    assert "Saved. It has no end: it stays open until you close it." in (
+        verified.get(response["Location"]).text
+    )
+
+
+def test_enter_saves_nothing(verified, poll):
+    """As without a script: the first button of the form is the one that Enter presses."""
+    page = verified.get(edit(poll)).text.split('data-form="poll"')[1]
+    assert re.search(r"<button[^>]*>", page)[0].startswith(
+        '<button class="visually-hidden" name="line"'
+    )
+    response = save(verified, poll, question="Coffee?", choices=["Yes", "No"], line="1")
+    assert response.status_code == 200
+    assert 'value="Coffee?"' in response.text
+    assert "autofocus" in response.text
+    assert poll.question == "Tea?"
 
 
 def test_a_choice_keeps_its_row_where_its_text_stays(verified, poll):

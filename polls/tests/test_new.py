@@ -1,10 +1,13 @@
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.authoring import LONGEST_TYPED, TYPED
+from polls.authoring import MAX_TYPED_BYTES, TYPED
 from polls.models import Poll
 
 from . import people
@@ -118,16 +121,59 @@ def test_white_space_is_tidied_and_empty_choices_do_not_count(verified):
 
 
 @pytest.mark.parametrize(
-    "twin", ["tea time", " Tea  Time", "TEA TIME", "teatime", "Ｔｅａ Ｔｉｍｅ", "Tea\u200b Time"]
+    "twin", ["tea time", " Tea  Time", "TEA TIME", "Теа Тіmе", "Ｔｅａ Ｔｉｍｅ", "Tea\u200b Time"]
 )
 def test_choices_that_look_the_same_are_one_too_many(verified, twin):
     response = make(verified, choices=["Coffee", "Tea Time", twin])
     refused(response, "This is the same as choice 2.", 'aria-describedby="choice-3-fault"')
 
 
-@pytest.mark.parametrize("choices", [None, [], ["", " "], ["Tea"], ["Tea", "\u200b"]])
+@pytest.mark.parametrize(
+    "choices",
+    [
+        None,
+        [],
+        ["", " "],
+        ["Tea"],
+        ["Tea", "\u200b"],
+        ["Tea", "\u2800"],
+        ["\u3164", "\u115f", "Tea"],
+    ],
+)
 def test_fewer_than_two_choices_are_refused(verified, choices):
     refused(make(verified, choices=choices), "Write at least 2 choices.")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ["10⁵ people", "105 people"],
+        ["1 1/2", "11/2"],
+        ["In Maßen", "In Massen"],
+        ["CO₂", "CO2"],
+        ["\U0001f44d", "\U0001f44e"],
+    ],
+)
+def test_choices_that_look_different_are_taken(verified, choices):
+    assert make(verified, choices=choices).status_code == 302
+    assert [choice.text for choice in Poll.objects.get().choices.all()] == choices
+
+
+def test_a_text_is_as_long_as_the_browser_says(verified):
+    lines = "\r\n".join(["x" * 49] * 100)
+    assert make(verified, description=lines).status_code == 302
+    assert len(Poll.objects.get().description) == 4999
+
+
+def test_no_field_cuts_what_is_pasted(verified):
+    assert "maxlength" not in verified.get(NEW).text.split("poll-form")[-1].split("<textarea")[0]
+    refused(make(verified, question="x" * 252), "(it has 252)", f'value="{"x" * 252}"')
+
+
+def test_signs_without_a_look_are_left_out(verified):
+    make(verified, question="Tea\x07 or\u202e coffee?", description="One\u2067\x01\ntwo\tthree")
+    poll = Poll.objects.get()
+    assert (poll.question, poll.description) == ("Tea or coffee?", "One\ntwo\tthree")
 
 
 def test_more_than_50_choices_are_refused_and_all_kept(verified):
@@ -157,6 +203,22 @@ def test_50_choices_are_taken(verified):
         ({"closes_at": "0001-01-01T00:00"}, "Choose a year from 1970 to 2199."),
         ({"closes_at": "9999-12-31T23:59"}, "Choose a year from 1970 to 2199."),
         ({"closes_at": "\0"}, "Write it as in 2026-11-24 18:00."),
+        ({"closes_at": "2126-02-29 18:00"}, "There is no such day."),
+        ({"closes_at": "2126-01-01T24:00"}, "Write 24:00 as 00:00 of the next day."),
+        ({"closes_at": "2126-01-01T18:60"}, "There is no such time."),
+        ({"closes_at": "2126-01-01T25:00"}, "There is no such time."),
+        ({"closes_at": "2126-01-01"}, "Add the time."),
+        ({"closes_at": "2126-01-01 18:00Z"}, "Leave the time zone out of the time"),
+        ({"closes_at": "2126-01-01 18:00" + " " * 99 + "."}, "Write it as in"),
+        ({"closes_at": "12/31/2126 6 pm"}, "Write it as in 2026-11-24 18:00."),
+        ({"min_choices": ""}, "This is not a number."),
+        ({"max_choices": "2e"}, "Write a number, such as 1."),
+        ({"max_choices": ""}, "This is not a number."),
+        ({"question": "\u3164\u2800"}, "Write the question first."),
+        ({"question": "\u0301\u200d"}, "Write the question first."),
+        ({"question": "Te" + "\u0301" * 9 + "a?"}, "more than 6 marks on one letter"),
+        ({"description": "e" + "\u0316" * 7}, "more than 6 marks on one letter"),
+        ({"choices": ["Te" + "\u0301" * 9 + "a", "Tee"]}, "more than 6 marks on one letter"),
         ({"closes_at": "2026-01-01T00:00"}, "That is past. Choose a later time."),
         (
             {"opens_at": "2126-01-02T00:00", "closes_at": "2126-01-01T00:00"},
@@ -202,14 +264,20 @@ def test_what_was_typed_is_kept_beside_the_fault(verified):
     assert 'value="2126-01-01T09:00"' in text
     assert '<option value="Asia/Tokyo" selected>' in text
     assert 'name="max_choices" value="3"' in text
-    assert 'name="forgets_voters"' in text.split("checked")[1]
+    checked = re.findall(r'name="(\w+)"[^>]* checked', text)
+    assert checked == ["results_for", "is_listed", "forgets_voters"]
 
 
 @pytest.mark.parametrize(
     ("fields", "opened"),
-    [({"closes_at": "junk"}, [True, False]), ({"min_choices": "0"}, [False, True])],
+    [
+        ({"closes_at": "junk"}, [True, True]),
+        # What decides the poll is never folded at first.
+        ({"min_choices": "0"}, [False, True]),
+        ({"opens_at": "2126-01-01T09:00", "question": ""}, [True, True]),
+    ],
 )
-def test_a_fault_in_the_rarer_options_opens_them(verified, fields, opened):
+def test_dates_that_are_set_or_wrong_are_not_folded(verified, fields, opened):
     text = make(verified, **fields).text
     assert [part.startswith(" open>") for part in text.split("<details")[1:]] == opened
 
@@ -275,6 +343,53 @@ def test_a_form_with_a_fault_does_not_count(verified, settings):
     assert make(verified).status_code == 302
 
 
+def test_where_none_may_be_made_only_those_with_the_permission_make_them(client, settings):
+    settings.POLLS_PER_DAY = 0
+    poll = PollFactory()
+    for browser, pages in [(people.signed_in(poll), 403), (people.verified(poll), 403)]:
+        for response in [browser.get(NEW), make(browser, **PUBLISH)]:
+            assert response.status_code == pages
+            assert "only people chosen by the site team make polls" in response.text
+    chosen = people.verified(poll)
+    permission = Permission.objects.get(codename="add_poll")
+    get_user_model().objects.get(pk=chosen.session["_auth_user_id"]).user_permissions.add(
+        permission
+    )
+    for browser in [chosen, people.staff(poll)]:
+        assert browser.get(NEW).status_code == 200
+        assert make(browser, **PUBLISH).status_code == 302
+    assert Poll.objects.count() == 3
+    page = client.get(client.get(NEW)["Location"]).text
+    assert "On this site only people chosen by the site team make polls." in page
+
+
+def test_no_copy_is_made_without_the_permission(verified, user, settings):
+    settings.POLLS_PER_DAY = 0
+    poll = PollFactory(author=user)
+    assert verified.post(reverse("polls:copy", args=[poll.pk])).status_code == 403
+    assert Poll.objects.count() == 1
+    assert "/polls/new/" not in verified.get(reverse("polls:mine")).text.split("<main")[1]
+
+
+def test_a_superuser_makes_as_many_as_needed(settings):
+    settings.POLLS_PER_DAY = 1
+    browser = people.staff(PollFactory())
+    for _poll in range(3):
+        assert make(browser, **PUBLISH).status_code == 302
+
+
+def test_before_signing_in_it_is_said_what_it_takes(client):
+    page = client.get(client.get(NEW)["Location"]).text
+    assert "To make a poll, sign in or register, then verify your phone number" in page
+
+
+def test_a_poll_without_an_end_is_said_to_have_none(verified):
+    for closes_at, is_said in [("", True), ("2126-01-01T12:00", False)]:
+        response = make(verified, closes_at=closes_at, **PUBLISH)
+        said = "It has no end: it stays open until you close it."
+        assert (said in verified.get(response["Location"]).text) is is_said
+
+
 def test_the_limit_is_a_users_own(verified, settings):
     settings.POLLS_PER_DAY = 1
     make(verified)
@@ -314,7 +429,7 @@ def test_what_was_typed_outlives_the_proof(verified, user):
 
 
 def test_no_more_is_kept_than_a_poll_can_hold(signed_in):
-    make(signed_in, description="x" * LONGEST_TYPED)
+    make(signed_in, description="x" * MAX_TYPED_BYTES)
     assert TYPED not in signed_in.session
 
 

@@ -1,6 +1,7 @@
 """Votes at the same moment, each from a thread with a connection of its own."""
 
 import json
+import re
 import time
 from datetime import timedelta
 from itertools import count
@@ -18,7 +19,7 @@ from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
 from .factories import PollFactory
-from .making import typed
+from .making import typed, typed_locked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADA = "+12025550123"
@@ -146,3 +147,52 @@ def test_an_edit_waits_for_a_first_vote_under_way_and_finds_the_poll_locked(veri
 
     assert set(in_parallel(2, vote_or_edit)) == {"voted", 200}
     assert Poll.objects.get().question == "Tea?"
+
+
+def browsers_of(verified):
+    browser = Client()
+    browser.cookies = verified.cookies
+    return browser
+
+
+def test_of_two_edits_at_once_one_is_told_of_the_other(verified, user):
+    poll = PollFactory(author=user, question="Tea?")
+    edit = reverse("polls:edit", args=[poll.pk])
+    version = re.search(r'name="version" value="(\w+)"', verified.get(edit).text)[1]
+    questions = iter(["Coffee?", "Cocoa?", "Water?", "Juice?"])
+
+    def save():
+        sent = typed(question=next(questions), choices=["Yes", "No"], version=version)
+        return browsers_of(verified).post(edit, sent).status_code
+
+    assert sorted(in_parallel(4, save)) == [302, 409, 409, 409]
+
+
+def test_typo_fixes_at_once_leave_two_wordings(verified, user):
+    poll = PollFactory(author=user, choices=["Marten", "Martin"])
+    Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
+    edit = reverse("polls:edit", args=[poll.pk])
+    pairs = iter([["Marton", "Martin"], ["Marten", "Marton"], ["Martan", "Martin"]])
+
+    def save():
+        return browsers_of(verified).post(edit, typed_locked(poll, choices=next(pairs))).status_code
+
+    assert set(in_parallel(3, save)) <= {200, 302}
+    assert len({choice.text for choice in poll.choices.all()}) == 2
+
+
+def test_many_clicks_on_publish_make_one_poll(verified):
+    sent = typed(nonce="n" * 22, publish="1")
+    new = reverse("polls:new")
+    answers = in_parallel(6, lambda: browsers_of(verified).post(new, sent)["Location"])
+    assert answers == [f"/p/{Poll.objects.get().slug}/"] * 6
+
+
+@pytest.mark.parametrize("name", ["close", "trash"])
+def test_an_act_at_once_happens_once(verified, user, name):
+    poll = PollFactory(author=user)
+    Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
+    path = reverse(f"polls:{name}", args=[poll.pk])
+    statuses = in_parallel(4, lambda: browsers_of(verified).post(path).status_code)
+    assert set(statuses) <= {302, 404}
+    assert poll.changes.count() == 1

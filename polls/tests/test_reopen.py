@@ -28,8 +28,8 @@ def poll(user):
     return poll
 
 
-def reopen(browser, poll, closes_at="2126-07-01T12:00", reason="Ann was on holiday."):
-    data = {"closes_at": closes_at, "reason": reason}
+def reopen(browser, poll, closes_at="2126-07-01T12:00", reason="Ann was on holiday.", **fields):
+    data = {"closes_at": closes_at, "reason": reason} | fields
     response = browser.post(reverse("polls:reopen", args=[poll.pk]), data)
     poll.refresh_from_db()
     return response
@@ -63,6 +63,24 @@ def test_it_is_told_with_the_reason_and_what_was_frozen(verified, poll, client):
     assert (change.what, change.voters) == (what, 1)
     assert what in client.get(reverse("polls:integrity", args=[poll.pk])).text
     assert not Snapshot.objects.exists()
+
+
+@pytest.mark.parametrize("was_frozen", [True, False])
+def test_it_may_have_no_end(verified, poll, was_frozen):
+    if not was_frozen:
+        Snapshot.objects.all().delete()
+    response = reopen(verified, poll, closes_at="", no_end="on")
+    assert "It has no end" in verified.get(response["Location"]).text
+    assert (poll.closes_at, poll.is_open) == (None, True)
+    what = Change.objects.get().what
+    assert what.startswith("Reopened without an end. The reason: “Ann was on holiday.”")
+    assert ("was deleted." in what) is was_frozen
+
+
+def test_an_end_and_no_end_are_too_much(verified, poll):
+    response = reopen(verified, poll, no_end="on")
+    assert "Choose a new end or none, not both." in response.text
+    assert poll.is_closed
 
 
 def test_another_count_is_frozen_at_the_new_end(verified, poll):
@@ -102,6 +120,8 @@ def test_the_end_is_read_on_the_polls_own_clocks(verified, poll):
         ({"reason": ""}, "Say why: whoever voted can read it."),
         ({"reason": " \n"}, "Say why: whoever voted can read it."),
         ({"reason": "x" * 301}, "at most 300 characters (it has 301)"),
+        ({"reason": "\u3164\u2800"}, "Say why: whoever voted can read it."),
+        ({"closes_at": "2126-06-31T12:00"}, "There is no such day."),
         ({"reason": "a\0b"}, "Null characters are not allowed."),
     ],
     ids=lambda value: str(value)[:30],

@@ -78,6 +78,26 @@ def test_before_the_first_vote_there_is_nothing_to_tell(verified, poll):
     assert told(poll) == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"closes_at": -1}, "It closed at"),
+        ({"opens_at": -1}, "It opened at"),
+        ({"closes_at": -3}, "The poll is back as it was."),
+        ({"closes_at": 1}, "The poll is back as it was."),
+        ({"opens_at": 1}, "The poll is back as it was."),
+        ({"closes_at": -1, "published_at": None}, "The poll is back as it was."),
+    ],
+    ids=str,
+)
+def test_what_happened_while_it_was_in_the_trash_is_said(verified, poll, fields, sentence):
+    now = timezone.now()
+    moments = {n: v and now + v * DAY for n, v in fields.items()}
+    Poll.objects.update(trashed_at=now - 2 * DAY, **moments)
+    response = post(verified, poll, "restore")
+    assert sentence in verified.get(response["Location"]).text
+
+
 @pytest.mark.parametrize(("age", "status"), [(29.99, 302), (30, 404), (31, 404)])
 def test_it_can_be_restored_for_30_days(verified, poll, age, status):
     Poll.objects.update(trashed_at=timezone.now() - age * DAY)

@@ -68,6 +68,68 @@ def test_a_form_of_an_old_page_leads_nowhere_else(client):
     assert "elsewhere" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        ({}, "This form was open while you signed in or out"),
+        ({"origin": "https://evil.example"}, "This form came from another site"),
+        ({"referer": "https://evil.example/"}, "This form came from another site"),
+        ({"referer": "http://testserver/login/"}, "This form was open while you signed in"),
+    ],
+    ids=str,
+)
+def test_a_refused_form_is_told_why(client, headers, sentence):
+    client.handler.enforce_csrf_checks = True
+    client.get("/login/")
+    sent = {"csrfmiddlewaretoken": "x" * 64, "next": "/polls/1/"}
+    response = client.post("/login/", sent, headers=headers)
+    assert response.status_code == 403
+    assert sentence in response.text
+    assert ('href="/polls/1/"' in response.text) is ("another" not in sentence)
+
+
+def test_over_https_a_page_that_hides_itself_is_told(client):
+    client.handler.enforce_csrf_checks = True
+    client.get("/login/", secure=True)
+    response = client.post("/login/", {"csrfmiddlewaretoken": "x" * 64}, secure=True)
+    assert "Your browser did not say which page this form came from" in response.text
+
+
+def test_without_a_cookie_it_is_said(client):
+    client.handler.enforce_csrf_checks = True
+    response = client.post("/login/", {"username": "ada"})
+    assert "Your browser sent no cookie with this form" in response.text
+
+
+@pytest.mark.parametrize("path", ["/login/", "/register/"])
+def test_an_old_form_to_sign_in_with_goes_on_where_that_is_done(signed_in, path):
+    signed_in.handler.enforce_csrf_checks = True
+    signed_in.get("/account/")
+    sent = {"csrfmiddlewaretoken": "x" * 64, "next": "/polls/mine/"}
+    assert signed_in.post(path, sent)["Location"] == "/polls/mine/"
+    foreign = signed_in.post(path, sent, headers={"origin": "https://evil.example"})
+    assert foreign.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["confirm", "create", "resend", "call", "recover"])
+def test_an_old_form_for_a_code_goes_on_where_that_is_done(verified, name):
+    verified.handler.enforce_csrf_checks = True
+    verified.get("/account/")
+    sent = {"csrfmiddlewaretoken": "x" * 64, "next": "/polls/mine/", "code": "123456"}
+    response = verified.post(reverse(f"two_factor:{name}"), sent)
+    assert response["Location"] == "/polls/mine/"
+
+
+def test_an_old_form_that_does_something_else_does_nothing(verified, user):
+    verified.handler.enforce_csrf_checks = True
+    verified.get("/account/")
+    sent = {"csrfmiddlewaretoken": "x" * 64}
+    for path in ["/logout/", "/account/delete/", "/2fa/change/"]:
+        assert verified.post(path, sent).status_code == 403
+    assert type(user).objects.filter(pk=user.pk).exists()
+    assert "_auth_user_id" in verified.session
+
+
 @pytest.mark.parametrize("path", ["/nowhere/", "/login/"])
 def test_a_body_that_cannot_be_read(client, path):
     client.raise_request_exception = False
