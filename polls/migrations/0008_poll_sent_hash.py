@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("polls", "0005_change_sentences_default")]
+    dependencies = [("polls", "0006_ballot_nonce")]
 
     operations = [
         migrations.AddField(
