@@ -83,9 +83,7 @@ def steps(poll, choice) -> dict:
     back = {"next": poll.url("ballot")}
     return {
         "reads the list": lambda person: person.open("/polls/"),
-        "picks an answer, is asked to sign in": lambda person: person.pick(
-            poll, choice
-        ),
+        "picks an answer, is asked to sign in": lambda person: person.pick(poll, choice),
         "wants an account": lambda person: person.follow("/register/"),
         "registers, is asked for the phone": lambda person: person.send(
             "/register/",
