@@ -60,6 +60,7 @@ def pollstr_itself(choices: list[Choice]) -> str:
     ballot = Ballot.objects.latest("pk")
     cast = cast.replace(f"'{ballot.mark}'", MARK)
     cast = re.sub(rf"\b{first.poll_id}\b", ":poll", cast)
+    vote = re.sub(rf"\b{first.poll_id}\b", ":poll", vote)
     vote = re.sub(rf"\b{ballot.pk}\b", ":id", vote)
     vote = re.sub(rf"\b{first.pk}\b", ":picked", vote)
     return f"""

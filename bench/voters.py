@@ -60,6 +60,11 @@ class Person:
     def open(self, path):
         self.came(self.browser.get(self.site + path))
 
+    def pick(self, poll, choice):
+        """Click on an answer in the list."""
+        path = f"{poll.url('ballot')}?choice={choice.pk}"
+        self.came(self.browser.get(self.site + path, headers={"Referer": f"{self.site}/polls/"}))
+
     def send(self, path, **typed):
         typed["csrfmiddlewaretoken"] = TOKEN.findall(self.page.text)[-1]
         self.came(self.browser.post(self.site + path, typed))
@@ -75,11 +80,10 @@ class Person:
 
 def steps(poll, choice) -> dict:
     """Return what each person does, by name; what follows a redirect belongs to it."""
-    next_url = f"{poll.url('ballot')}?choice={choice.pk}"
-    back = {"next": next_url}
+    back = {"next": poll.url("ballot")}
     return {
         "reads the list": lambda person: person.open("/polls/"),
-        "picks an answer, is asked to sign in": lambda person: person.open(next_url),
+        "picks an answer, is asked to sign in": lambda person: person.pick(poll, choice),
         "wants an account": lambda person: person.follow("/register/"),
         "registers, is asked for the phone": lambda person: person.send(
             "/register/",

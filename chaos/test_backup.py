@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import sqlite3
 import subprocess
 
@@ -116,6 +117,51 @@ def test_a_copy_of_sqlite_made_under_load_can_take_its_place(sqlite_site, empty_
         vote_again(url, crowd)
     restored.check(crowd)
     tell(crowd)
+
+
+RECEIPT = re.compile("/r/[a-z2-7-]+/")
+HEADING = re.compile("<h1>(.*?)</h1>")
+
+
+def vote_for_receipt(url, session, choice) -> str:
+    """Vote in the first poll; return the address of the receipt."""
+    with Browser(url, session=session) as browser:
+        assert browser.post("/polls/1/vote/", choice=choice).status_code == 302
+        (receipt,) = RECEIPT.findall(browser.get("/polls/1/results/").text)
+        return receipt
+
+
+def says(url, receipt) -> str:
+    with Browser(url) as browser:
+        return HEADING.search(browser.get(receipt).text)[1]
+
+
+def test_a_receipt_of_a_vote_that_a_restore_lost_proves_nothing(
+    site, postgres, empty_directory, tell
+):
+    ada, bob, eve = (session for session, *_ in site.people[:3])
+    with site.served() as (url, _):
+        kept = vote_for_receipt(url, ada, 1)
+        dump(site.env["DATABASE_URL"], empty_directory / "polls.dump")
+        lost, changed = vote_for_receipt(url, bob, 2), vote_for_receipt(url, ada, 3)
+        before = [says(url, receipt) for receipt in (kept, lost, changed)]
+        assert before == ["Replaced", "Counted, unchanged", "Counted, unchanged"]
+    empty = {"DATABASE_URL": postgres.create(f"{empty_directory.name}restored")}
+    restore(empty_directory / "polls.dump", empty["DATABASE_URL"])
+    restored = Site(site.env | empty, site.cwd, site.people, site.sessions_with_code)
+    with restored.served() as (url, _):
+        after = [says(url, receipt) for receipt in (kept, lost, changed)]
+        assert after == ["Counted, unchanged", "Not counted", "Not counted"]
+        # This ballot gets the id of the lost one.
+        other = vote_for_receipt(url, eve, 4)
+        assert says(url, other) == "Counted, unchanged"
+        assert says(url, lost) != "Counted, unchanged"
+        again = vote_for_receipt(url, ada, 3)
+        assert says(url, again) == "Counted, unchanged"
+        assert says(url, changed) == "Replaced"
+    with contextlib.closing(restored.connect()) as connection:
+        assert connection.execute("SELECT count(*) FROM polls_ballot").fetchone() == (2,)
+    tell("receipts of lost votes are not counted")
 
 
 def at(site, path) -> Site:

@@ -204,7 +204,10 @@ class Poll(models.Model):
     forgets_voters = models.BooleanField(
         _("forget who voted"),
         default=False,
-        help_text=_("Three months after the close the marks that tell repeats go; the votes stay."),
+        help_text=_(
+            "Three months after the close we remove what links votes to phone numbers. The votes "
+            "stay, and receipts end."
+        ),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     slug = models.CharField(max_length=16, unique=True, default=new_slug, editable=False)

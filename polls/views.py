@@ -151,10 +151,12 @@ class BallotView(KeptMixin, PollMixin, DetailView):
         """Return the ids to show as picked, and the sentence that says who picked them."""
         if self.has_voted and not self.object.may_change:
             return own_choices, ""
-        if pick := pick_for(self.request, self.object.pk):
+        pick, linked = pick_for(self.request, self.object.pk), self.request.GET.getlist("choice")
+        is_link_asked = self.is_verified and not self.has_voted and linked
+        if is_link_asked and (pick is None or is_from_own_page(self.request)):
+            return linked, PICKED_BY_LINK
+        if pick:
             return pick["choice"], PICKED_INSTEAD if self.has_voted else PICKED_BEFORE
-        if self.is_verified and not self.has_voted and "choice" in self.request.GET:
-            return self.request.GET.getlist("choice"), PICKED_BY_LINK
         return own_choices, ""
 
     def is_changed_since_pick(self, form) -> bool:
@@ -288,8 +290,8 @@ class VoteView(PollMixin, FormView):
         if Poll.objects.upcoming().filter(pk=poll.pk).exists():
             words = gettext("Voting opens at %(when)s. Your vote was not counted.")
             return words % {"when": poll.moment(poll.opens_at)}
-        if poll.closes_at is None:
-            return gettext("Voting has closed. Your vote was not counted.")
+        if poll.closes_at is None or not poll.is_published:
+            return gettext("This poll takes no votes now. Your vote was not counted.")
         words = gettext("Voting closed at %(when)s. Your vote was not counted.")
         return words % {"when": poll.moment(poll.closes_at)}
 

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -5,11 +6,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from polls.models import Ballot
+from polls.urls import urlpatterns
 
 from .factories import PollFactory
 
 pytestmark = pytest.mark.django_db
 ADA = "+12025550123"
+
+
+def len_of(value):
+    return f"{len(str(value))} digits, {str(value)[-2:]}"
 
 
 @pytest.fixture
@@ -160,3 +166,37 @@ def test_the_present_vote_stays_named_beside_another_pick(verified, poll):
     assert f'{yes.text} <span class="badge">Your vote</span>' in ballot.text
     assert checked(ballot) == [no.text]
     assert ballot.text.count("Your vote<") == 1
+
+
+def test_it_knows_when_it_will_not_be_true_any_more(verified):
+    """A script shows the sentence then; nobody has to look at the clock."""
+    soon = PollFactory(closes_at=timezone.now() + timedelta(seconds=90))
+    text = verified.get(url(soon)).text
+    assert re.search(r'data-after="(89|90)" hidden>\s+Voting has closed in the meantime', text)
+    later = PollFactory(opens_at=timezone.now() + timedelta(seconds=90))
+    text = verified.get(url(later)).text
+    assert re.search(r'data-after="(89|90)" hidden>\s+Voting is open now', text)
+    assert "data-after" not in verified.get(url(PollFactory())).text
+
+
+# Each address that has an id of a poll, by its last part.
+ADDRESSES = [
+    str(route.pattern).removeprefix("<id:pk>/")
+    for route in urlpatterns
+    if "<id:pk>" in str(route.pattern)
+]
+
+
+@pytest.mark.parametrize("pk", [2**63 - 1, 2**63, 2**64, 10**25, "9" * 5000], ids=len_of)
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_address_takes_a_number_that_the_database_cannot(verified, address, pk):
+    for method in [verified.get, verified.post]:
+        response = method(f"/polls/{pk}/{address}", {"choice": "1"})
+        # POSTs of pages that take none are 405 wherever there may be a poll.
+        assert response.status_code in ({404, 405} if pk == 2**63 - 1 else {404})
+
+
+@pytest.mark.parametrize("link", ["9" * 30, "9" * 5000, "1e400", "\0", "٣", "a" * 65])
+def test_no_link_opens_what_it_does_not_fit(verified, link):
+    poll = PollFactory(is_listed=False)
+    assert verified.get(f"/polls/{poll.pk}/", {"link": link}).status_code == 404

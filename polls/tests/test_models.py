@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from polls.ballots import VotingClosed, voter_mark
+from polls.ballots import PickRefused, VotingClosed, voter_mark
 from polls.models import Ballot, Choice, Figure, Poll, Snapshot, Vote
 from polls.tally import tally
 
@@ -89,7 +89,7 @@ def test_a_vote_that_fails_leaves_the_earlier_one():
     poll = PollFactory()
     yes = poll.choices.first()
     Ballot.objects.cast(poll, ADA, [yes.pk])
-    with pytest.raises(IntegrityError):
+    with pytest.raises(PickRefused):
         Ballot.objects.cast(poll, ADA, [yes.pk, yes.pk])
     assert Vote.objects.get().choice == yes
 

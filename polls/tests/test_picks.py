@@ -282,6 +282,16 @@ def verify_other(browser):
     verify(browser, two_factor)
 
 
+def test_a_later_click_in_our_list_takes_the_place_of_a_pick(client, poll, coffee):
+    vote(client, poll, coffee.pk)
+    prove(client)
+    water = {"choice": poll.choices.last().pk}
+    foreign = client.get(poll.url("ballot"), water)
+    assert checked(foreign, poll) == ["Coffee"]
+    own = client.get(poll.url("ballot"), water, headers=OWN["the browser"])
+    assert checked(own, poll) == ["Water"]
+
+
 # --- A vote whose token is too old ---
 
 

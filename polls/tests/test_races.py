@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from polls.ballots import VotingClosed, voter_mark
-from polls.models import Ballot, Figure, Poll, Vote
+from polls.management.commands.purge import Command
+from polls.models import FORGET_AFTER, Ballot, Figure, Poll, Vote
 from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
@@ -196,3 +197,45 @@ def test_an_act_at_once_happens_once(verified, user, name):
     statuses = in_parallel(4, lambda: browsers_of(verified).post(path).status_code)
     assert set(statuses) <= {302, 404}
     assert poll.changes.count() == 1
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["the same vote", "different votes"])
+def test_clicks_at_once_where_votes_are_final_count_once(verified, is_same):
+    poll = PollFactory(may_change=False, choices=[str(n) for n in range(24)])
+    ids = [choice.pk for choice in poll.choices.all()]
+    picks = iter(ids[:1] * 24 if is_same else ids)
+
+    def click():
+        browser = Client()
+        browser.cookies = verified.cookies
+        return browser.post(poll.url("vote"), {"choice": next(picks)}).status_code
+
+    answers = sorted(in_parallel(24, click))
+    assert answers == ([302] * 24 if is_same else [302] + [409] * 23)
+    assert Ballot.objects.get().revision == 1
+    assert Vote.objects.count() == 1
+    refused = sum(Figure.objects.values_list("count", flat=True))
+    assert refused == (0 if is_same else 23)
+
+
+def test_a_poll_that_is_opened_again_while_purge_waits_forgets_nobody():
+    ago = timezone.now() - FORGET_AFTER
+    poll = PollFactory(forgets_voters=True, opens_at=ago - timedelta(days=1))
+    Ballot.objects.cast(poll, ADA, [poll.choices.first().pk])
+    Poll.objects.update(closes_at=ago)
+    turns, is_held = iter(["reopen", "purge"]), Event()
+
+    def reopen_or_purge():
+        if next(turns) == "purge":
+            assert is_held.wait(10)
+            return Command().forget(poll.pk)
+        with transaction.atomic():
+            held = Poll.objects.select_for_update().get()
+            is_held.set()
+            time.sleep(0.5)
+            held.reopen(timezone.now() + timedelta(days=1), "Some could not vote.")
+        return None
+
+    assert set(in_parallel(2, reopen_or_purge)) == {None, False}
+    assert Ballot.objects.of(poll, ADA)
+    assert Ballot.objects.cast(poll, ADA, [poll.choices.last().pk]).revision == 2

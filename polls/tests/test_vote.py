@@ -337,3 +337,19 @@ def test_queries_do_not_grow(verified, django_assert_num_queries, choices, voter
     # more takes the lock on PostgreSQL.
     with django_assert_num_queries(9 + (connection.vendor == "postgresql")):
         assert vote(verified, poll, choice).status_code == 302
+
+
+@pytest.mark.parametrize("fields", [{"published_at": None}, {"hidden_because": "It is spam."}])
+def test_a_draft_or_hidden_poll_takes_no_vote_of_its_author(verified, user, poll, tea, fields):
+    Poll.objects.update(author=user, **fields)
+    response = vote(verified, poll, tea)
+    assert response.status_code == 409
+    assert "This poll takes no votes now. Your vote was not counted." in response.text
+
+
+def test_the_sites_clock_may_be_behind_the_databases(verified, poll, tea, time_machine):
+    Poll.objects.update(closes_at=timezone.now())
+    time_machine.move_to(timezone.now() - timedelta(minutes=1))
+    response = vote(verified, poll, tea)
+    assert response.status_code == 409
+    assert "Voting closed at " in response.text

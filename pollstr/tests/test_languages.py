@@ -112,7 +112,7 @@ def choose_form(response):
 def test_from_a_page_that_was_sent_it_leads_back_to_one_that_opens(verified):
     poll = PollFactory()
     response = verified.post(poll.url("vote"), {"choice": "0"})
-    assert f'name="next" value="{poll.url("ballot")}?choice=0"' in choose_form(response)
+    assert f'name="next" value="{poll.url("ballot")}"' in choose_form(response)
 
 
 TOO_MANY_FIELDS = "&".join(f"field{n}" for n in range(1001))

@@ -92,14 +92,18 @@ def test_it_tells_of_more_votes_than_the_voters_have(script, download, tmp_path)
 
 
 def test_whoever_counts_the_ballots_again_as_told_gets_the_count(client, closed_poll, tmp_path):
+    yes, no = closed_poll.choices.all()
+    Poll.objects.update(closes_at=None)
+    for n in range(18):
+        Ballot.objects.cast(closed_poll, f"+1202555{n:04}", [yes.pk])
+    Poll.objects.update(closes_at=BEFORE)
     text = (settings.BASE_DIR / "docs" / "voting.md").read_text()
     [recount] = re.findall(r'```sh\npython3 -c "\n(.*?)"\n```', text, re.DOTALL)
     ballots = client.get(reverse("polls:ballots_json", args=[closed_poll.pk])).getvalue()
     (tmp_path / "poll-7-ballots.json").write_bytes(ballots)
     command = [sys.executable, "-c", recount]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    yes, no = closed_poll.choices.all()
-    assert done.stdout == f"2 Counter({{{no.pk}: 2, {yes.pk}: 1}})\n", done.stderr
+    assert done.stdout == f"20 Counter({{{yes.pk}: 19, {no.pk}: 2}})\n", done.stderr
 
 
 def test_results_json_is_as_its_page_tells(client, closed_poll):
