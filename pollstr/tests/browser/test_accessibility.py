@@ -317,7 +317,7 @@ def test_making_a_poll(page, verified, user, enter, settings, refusals, audit):
     refusals.add((429, "/polls/new/"))
     enter(verified)
     page.goto("/polls/new/")
-    for fold in page.locator("summary").all():
+    for fold in page.locator("details:not([open]) > summary").all():
         fold.click()
     audit("empty")
     press(page, "Publish")
@@ -325,7 +325,7 @@ def test_making_a_poll(page, verified, user, enter, settings, refusals, audit):
     page.get_by_label("Question").fill("Tea?")
     for number, text in enumerate(["Tea", "tea", ENDLESS * 2], start=1):
         page.get_by_label(f"Choice {number}").fill(text)
-    for fold in page.locator("summary").all():
+    for fold in page.locator("details:not([open]) > summary").all():
         fold.click()
     page.get_by_label("Closes").fill("2026-01-01T12:00")
     page.get_by_label("Fewest answers").fill("0")
