@@ -62,7 +62,7 @@ NO_RIGHT = _lazy(
     "On this site only people chosen by the site team make polls. If you should be one of them, "
     "ask the site team."
 )
-KEPT = _lazy("What you typed is kept. You get it back when you have signed in.")
+KEPT = _lazy("What you typed is kept. It is back in the form when you are done here.")
 NOT_KEPT = _lazy("We could not keep what you typed. Go back in your browser and copy it.")
 CONFLICT = _lazy(
     "This poll was changed after you opened this page, in another tab or by someone else. Nothing "

@@ -84,7 +84,11 @@ class HiddenField(forms.CharField):
     widget = forms.HiddenInput
 
     def __init__(self):
-        super().__init__(required=False, max_length=200)
+        super().__init__(required=False)
+
+    def clean(self, value):
+        # Nobody sees it, so nobody could correct a fault in it.
+        return str(value or "")
 
     def has_changed(self, initial, data):
         return False

@@ -210,10 +210,11 @@ class PollForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         poll = self.instance
         self.fields["results_for"].required = False
-        self.current_version = version_of(poll) if poll.pk else ""
+        choices = list(poll.choices.all()) if poll.pk else []
+        self.current_version = version_of(poll, choices) if poll.pk else ""
         self.initial.setdefault("version", self.current_version)
         if poll.pk:
-            self.initial.setdefault("choices", [choice.text for choice in poll.choices.all()])
+            self.initial.setdefault("choices", [choice.text for choice in choices])
         if self.initial["opens_at"] == poll.opens_at and not poll.is_upcoming:
             self.initial["opens_at"] = None
         zone = self.data.get("time_zone") or self.initial["time_zone"]
@@ -528,11 +529,11 @@ class ReopenForm(forms.Form):
         return self.cleaned_data
 
 
-def version_of(poll) -> str:
+def version_of(poll, choices) -> str:
     """Return what differs as soon as anything differs that the form of a poll shows."""
     fields = [getattr(poll, name) for name in [*PollForm._meta.fields, "published_at"]]
-    choices = [(choice.pk, choice.text) for choice in poll.choices.all()]
-    text = json.dumps([fields, choices], default=str)
+    texts = [(choice.pk, choice.text) for choice in choices]
+    text = json.dumps([fields, texts], default=str)
     return salted_hmac("polls.version", text, algorithm="sha256").hexdigest()[:32]
 
 

@@ -13,6 +13,7 @@ MOST_EDITS = 2  # characters
 MAX_MARKS = 6
 # In a word of so many letters another letter makes another word: cat, car; Di, Do.
 SHORT_WORD = 3  # letters
+LONGEST_ABBREVIATION = 4  # letters
 
 # These turn the letters around them, so that a text reads otherwise than it is written.
 TURNING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
@@ -178,14 +179,16 @@ def deciding(text: str) -> list[str]:
     """Return what decides what a text says, in its order; a fix of a typo changes none of it.
 
     Words with a digit, all signs for numbers, words of one letter such as labels, signs such as
-    currencies and emoji, Chinese characters (each is a word), and negations.
+    currencies and emoji, Chinese characters (each is a word), negations, and short words in
+    capitals, such as Roman numbers and sizes: II, XL, EU.
     """
-    look = look_of(text)
+    look, plain = look_of(text), text.replace("'", "").replace("’", "")
     with_digits = [word for word in look.split() if any(map(str.isdigit, word))]
     numbers = [char for char in look if char.isnumeric()]
     signs = [char for char in look if unicodedata.category(char) in {"So", "Sm", "Sc"}]
     words = [word for word in words_of(look) if len(word) == 1 or word in NEGATIONS]
-    return [*with_digits, *numbers, *signs, *words]
+    capitals = [w for w in words_of(plain) if w.isupper() and 1 < len(w) <= LONGEST_ABBREVIATION]
+    return [*with_digits, *numbers, *signs, *words, *capitals]
 
 
 def words_of(look: str) -> list[str]:

@@ -267,3 +267,9 @@ def test_without_a_nonce_each_form_makes_a_poll(verified):
     for _click in range(2):
         verified.post(NEW, typed(**FIELDS))
     assert Poll.objects.count() == 2
+
+
+@pytest.mark.parametrize("name", ["nonce", "version", "writer"])
+@pytest.mark.parametrize("value", ["\0", "x" * 9000, "é"])
+def test_what_a_form_says_about_itself_is_no_fault_of_the_author(verified, name, value):
+    assert verified.post(NEW, typed(**FIELDS, **{name: value})).status_code in {302, 409}

@@ -61,6 +61,10 @@ def test_more_than_that_is_another_wording(first, text):
         # Labels, days and months are like numbers.
         ("Plan A", "Plan C"),
         ("Group b wins", "Group d wins"),
+        ("Option II", "Option III"),
+        ("XL", "XXL"),
+        ("EU", "EUR"),
+        ("6 am", "6 pm"),
         ("Tuesday", "Thursday"),
         ("Meet in June", "Meet in July"),
         ("Juni", "Juli"),

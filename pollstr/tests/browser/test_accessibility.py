@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from polls.listing import PollListView
 from polls.models import Ballot, Poll
 from polls.tests.factories import PollFactory
-from two_factor.models import Verification
+from two_factor.models import DAY, Limit, Verification
 
 from . import steps
 from .steps import press
@@ -311,12 +311,13 @@ def test_the_integrity_of_a_count(page, poll, closed_poll, db, audit):
     audit("frozen")
 
 
-def test_making_a_poll(page, verified, enter, settings, refusals, audit):
-    settings.POLLS_PER_DAY = 0
+def test_making_a_poll(page, verified, user, enter, settings, refusals, audit):
+    settings.POLLS_PER_DAY = 1
+    Limit.objects.add("polls", user.pk, DAY)
     refusals.add((429, "/polls/new/"))
     enter(verified)
     page.goto("/polls/new/")
-    for fold in page.locator("summary").all():
+    for fold in page.locator("details:not([open]) > summary").all():
         fold.click()
     audit("empty")
     press(page, "Publish")
@@ -324,7 +325,7 @@ def test_making_a_poll(page, verified, enter, settings, refusals, audit):
     page.get_by_label("Question").fill("Tea?")
     for number, text in enumerate(["Tea", "tea", ENDLESS * 2], start=1):
         page.get_by_label(f"Choice {number}").fill(text)
-    for fold in page.locator("summary").all():
+    for fold in page.locator("details:not([open]) > summary").all():
         fold.click()
     page.get_by_label("Closes").fill("2026-01-01T12:00")
     page.get_by_label("Fewest answers").fill("0")
@@ -373,13 +374,32 @@ def test_closing_reopening_and_trashing_a_poll(page, poll, verified, user, enter
 
 
 def test_a_copy_too_many(page, poll, verified, user, enter, settings, refusals, audit):
-    settings.POLLS_PER_DAY = 0
+    settings.POLLS_PER_DAY = 1
+    Limit.objects.add("polls", user.pk, DAY)
     refusals.add((429, f"/polls/{poll.pk}/copy/"))
     Poll.objects.update(author=user)
     enter(verified)
     page.goto("/polls/mine/")
     page.get_by_role("button", name="Copy").click()
     audit("429")
+
+
+def test_polls_by_permission_alone(page, signed_in, enter, settings, refusals, audit):
+    settings.POLLS_PER_DAY = 0
+    refusals.add((403, "/polls/new/"))
+    enter(signed_in)
+    page.goto("/polls/new/")
+    audit("403")
+
+
+def test_an_edit_of_two_tabs(page, poll, verified, user, enter, refusals, audit):
+    Poll.objects.update(author=user)
+    refusals.add((409, f"/polls/{poll.pk}/edit/"))
+    enter(verified)
+    page.goto(f"/polls/{poll.pk}/edit/")
+    Poll.objects.update(question="Changed meanwhile?", description=ENDLESS * 2)
+    press(page, "Save")
+    audit("409")
 
 
 def test_my_polls(page, verified, user, enter, audit):
