@@ -7,6 +7,7 @@ from itertools import batched, chain, groupby
 from operator import itemgetter
 
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, get_conditional_response
@@ -14,12 +15,12 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
 
-from . import watching
+from . import history, watching
 from .ballots import voter_mark
 from .kept import KeptMixin
 from .languages import asked_language, in_language
 from .models import Ballot
-from .tally import snapshot, tally, votes_by_hour
+from .tally import snapshot, tally
 from .views import PollMixin
 
 CSV_HEADER = ["choice_id", "choice", "votes", "share"]
@@ -28,6 +29,9 @@ ASK_EVERY, TELL_EVERY = 5, 15
 # Ballots fetched at once, and lines sent at once.
 BATCH = 1000
 HOUR = timedelta(hours=1)
+# The hours of a table and a picture: the latest, and how many a picture spans at least.
+MAX_HOURS, MIN_SPAN_HOURS = 48, 5
+CHANGES_PER_PAGE = 50
 # Among these is every plural form of the site's languages: Arabic has six, French one for millions.
 SAMPLES = [0, 1, 2, 3, 11, 100, 1_000_000]
 
@@ -83,16 +87,16 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
         return self.glance[0] if self.is_verified else 0
 
     def get_context_data(self, **kwargs):
-        poll, may_see = self.object, self.may_see()
-        counted = tally(poll) if may_see else {"choices": None}
-        hours = votes_by_hour(poll)
+        may_see, counted = self.may_see(), tally(self.object)
+        hours = counted["hours"]
+        shown = counted if may_see else {"choices": []}
         return super().get_context_data(
             own_choices=self.own_choices(),
             watch=self.watch() if may_see else None,
-            hours=hours,
             turnout=turnout(hours),
-            most=max((choice["votes"] for choice in counted["choices"] or []), default=0),
-            **counted,
+            most=max((choice["votes"] for choice in shown["choices"]), default=0),
+            may_see=may_see,
+            **(shown | shown_hours(hours)),
             **kwargs,
         )
 
@@ -130,11 +134,12 @@ def texts() -> dict:
         ),
         "voters": by_number(
             lambda n: ngettext(
-                "%(number)s voter, one proven phone number each.",
-                "%(number)s voters, one proven phone number each.",
+                "%(number)s voter, one verified phone number each.",
+                "%(number)s voters, one verified phone number each.",
                 n,
             )
         ),
+        "none": gettext("0 voters."),
         # Translators: read out to whoever does not see the results, before who is ahead
         "news": by_number(lambda n: ngettext("%(number)s voter.", "%(number)s voters.", n)),
         "live": pgettext("results", "Live"),
@@ -145,18 +150,28 @@ def texts() -> dict:
     }
 
 
+def shown_hours(hours: list[dict]) -> dict:
+    """Return what the table of hours shows: the latest ones, and whether they are not all."""
+    return {"hours": hours[:MAX_HOURS], "has_more_hours": len(hours) > MAX_HOURS}
+
+
 def turnout(hours: list[dict]) -> dict | None:
-    """Lay votes by hour out on a picture as many hours wide as they span, a day at least."""
+    """Lay the latest hours with votes out on a picture as many hours wide as they span.
+
+    ``busiest`` is the hour with the most votes of all, also where the picture does not reach it.
+    """
     if not hours:
         return None
+    busiest = max(hours, key=itemgetter("voters"))
+    hours = hours[:MAX_HOURS]
     last = hours[0]["hour"]
-    span = max(23, (last - hours[-1]["hour"]) // HOUR)
+    span = max(MIN_SPAN_HOURS, (last - hours[-1]["hour"]) // HOUR)
     first = last - span * HOUR
-    most = max(hours, key=itemgetter("voters"))
+    height = max(row["voters"] for row in hours)
     bars = [
         {
             "x": (row["hour"] - first) // HOUR,
-            "y": most["voters"] - row["voters"],
+            "y": height - row["voters"],
             "height": row["voters"],
         }
         for row in hours
@@ -167,9 +182,10 @@ def turnout(hours: list[dict]) -> dict | None:
         "bars": bars,
         "bar_width": bar_width,
         "width": round(span + bar_width, 1),
+        "height": height,
         "first": first,
         "last": last,
-        "most": most,
+        "busiest": busiest,
     }
 
 
@@ -328,15 +344,26 @@ class IntegrityView(ResultsMixin, DetailView):
         return None
 
     def get_context_data(self, **kwargs):
-        poll = self.object
-        counted = tally(poll)
+        poll, counted = self.object, tally(self.object)
         return super().get_context_data(
             voters=counted["voters"],
             votes=sum(choice["votes"] for choice in counted["choices"]),
             figures={figure.kind: figure.count for figure in poll.figures.all()},
-            hours=votes_by_hour(poll),
-            changes=poll.changes.all(),
+            changes=self.changes(),
+            was_reopened=poll.changes.filter(
+                what__startswith=history.REOPENED.split("%")[0]
+            ).exists(),
             snapshot=snapshot(poll) if poll.is_closed else None,
             may_see=self.may_see(),
+            **shown_hours(counted["hours"]),
             **kwargs,
         )
+
+    def changes(self):
+        """Return the page of changes that the address asks for, the latest first."""
+        changes = self.object.changes.order_by("-at", "-pk")
+        page = Paginator(changes, CHANGES_PER_PAGE).get_page(self.request.GET.get("page"))
+        for change in page:
+            # It is told with the poll's own names and clocks; the poll is here already.
+            change.poll = self.object
+        return page

@@ -1,7 +1,10 @@
+from datetime import UTC
+
 from django import template
 from django.urls import reverse
 from django.utils.text import Truncator
 
+from polls import clocks
 from polls.languages import in_language
 
 register = template.Library()
@@ -36,3 +39,18 @@ def card_url(context, poll) -> str:
 def moment(at, poll) -> str:
     """Say a moment as the poll's own clocks show it: ``{{ poll.closes_at|moment:poll }}``."""
     return poll.moment(at)
+
+
+@register.filter
+def short_moment(at, poll) -> str:
+    """Say a moment as the poll's own clocks show it, for where ``poll.zone`` is named beside."""
+    return clocks.short_moment(at, poll.zone)
+
+
+@register.filter
+def iso(at) -> str:
+    """Write a moment for ``<time datetime>``, in UTC.
+
+    HTML allows three decimal places of a second at most, and the database keeps six.
+    """
+    return at.astimezone(UTC).isoformat(timespec="seconds")

@@ -90,7 +90,7 @@ def test_it_tells_voters_votes_and_hours(client):
     text = page(client, poll)
     assert "<dt>Numbers that voted</dt> <dd>3</dd>" in text
     assert "<dt>Votes (up to 2 a ballot)</dt> <dd>6</dd>" in text
-    assert "<tr><td>4 Mar 2026, 05:00</td><td>3</td></tr>" in text
+    assert ">4 Mar 2026, 05:00</time></td> <td>3</td>" in text
 
 
 def test_it_tells_every_change_with_the_voters_at_the_time(client):

@@ -266,7 +266,7 @@ def test_no_decimal_comma_gets_into_the_picture_of_the_turnout(client, time_mach
     text = speaking("de").get(poll.url("results")).text
     svg = text.partition('<svg viewBox="0')[2].partition("</svg>")[0]
     assert "viewBox" not in svg
-    assert re.match(r" 0 23\.8 1\"", svg)
+    assert re.match(r" 0 5\.8 1\"", svg)
     assert 'width="0.8"' in svg
 
 
