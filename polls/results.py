@@ -1,14 +1,13 @@
 """The results of a poll, as a page, for machines, and what anybody may check of them."""
 
-import csv
 import json
 from datetime import timedelta
-from itertools import batched, chain, groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, get_conditional_response
 from django.utils.formats import get_format
@@ -17,6 +16,7 @@ from django.views.generic import DetailView, View
 
 from . import history, watching
 from .ballots import voter_mark
+from .csv_export import as_text, csv_of, file_name, streamed
 from .kept import KeptMixin
 from .languages import asked_language, in_language
 from .models import Ballot
@@ -26,7 +26,7 @@ from .views import PollMixin
 CSV_HEADER = ["choice_id", "choice", "votes", "share"]
 # Seconds: how often a page asks for newer results, and how seldom it reads a change out.
 ASK_EVERY, TELL_EVERY = 5, 15
-# Ballots fetched at once, and lines sent at once.
+# Ballots fetched at once.
 BATCH = 1000
 HOUR = timedelta(hours=1)
 # The hours of a table and a picture: the latest, and how many a picture spans at least.
@@ -256,31 +256,7 @@ class ResultsCsvView(ExportView):
             [choice["id"], as_text(choice["text"]), choice["votes"], choice["share"]]
             for choice in counted["choices"]
         ]
-        return csv_of([CSV_HEADER, *rows], f"poll-{poll.pk}.csv")
-
-
-def csv_of(rows, filename):
-    writer = csv.writer(Line())
-    return streamed((writer.writerow(row) for row in rows), "text/csv; charset=utf-8", filename)
-
-
-def streamed(pieces, content_type, filename):
-    # Not piece by piece, of which each would go over the wire alone.
-    batches = ("".join(batch) for batch in batched(pieces, BATCH, strict=False))
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    return StreamingHttpResponse(batches, content_type=content_type, headers=headers)
-
-
-class Line:
-    """Where csv writes: it hands each line on instead of collecting them."""
-
-    def write(self, line):
-        return line
-
-
-def as_text(value: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return csv_of(rows, file_name(poll, "csv"), header=CSV_HEADER)
 
 
 class SnapshotView(ExportView):

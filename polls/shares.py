@@ -31,7 +31,7 @@ def is_denied(rounded: int, votes: int, voters: int, whole: int) -> bool:
 def share(votes: int, voters: int) -> float:
     """Return the share from 0 to 1, with as few decimal places as say the same as the page."""
     if not voters:
-        return 0
+        return 0.0
     for places in count(MIN_PLACES):
         whole = 10**places
         rounded = half_up(whole * votes, voters)

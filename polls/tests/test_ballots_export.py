@@ -49,7 +49,7 @@ def get(browser, poll, kind):
 
 
 def text(response):
-    return response.getvalue().decode()
+    return response.getvalue().decode("utf-8-sig")
 
 
 def in_order_of_mark(poll):
@@ -61,7 +61,7 @@ def test_csv_has_a_line_a_ballot_and_a_column_a_choice(client, poll):
     cast(poll, [0], [1, 2], [1])
     close(poll)
     header, *lines = csv.reader(text(get(client, poll, "csv")).splitlines())
-    assert header == ["Tea", "Coffee", "'-1"]
+    assert header == ["Tea", "Coffee", "-1"]
     ids = [choice.pk for choice in poll.choices.all()]
     expected = [[str(int(pk in picked)) for pk in ids] for picked in in_order_of_mark(poll)]
     assert lines == expected
@@ -108,14 +108,14 @@ def test_a_ballot_that_was_changed_stands_once_as_it_is_now(client, poll, kind):
     cast(poll, [1])
     close(poll)
     coffee = poll.choices.get(text="Coffee").pk
-    expected = {"csv": "'-1\r\n0,1,0\r\n", "json": f'"ballots":[[{coffee}]]}}'}
+    expected = {"csv": '"-1"\r\n"0","1","0"\r\n', "json": f'"ballots":[[{coffee}]]}}'}
     assert text(get(client, poll, kind)).endswith(expected[kind])
 
 
 @KINDS
 def test_a_poll_without_votes_has_no_ballots(client, poll, kind):
     close(poll)
-    expected = {"csv": "Tea,Coffee,'-1\r\n", "json": '"ballots":[]}'}
+    expected = {"csv": '"Tea","Coffee","-1"\r\n', "json": '"ballots":[]}'}
     assert text(get(client, poll, kind)).endswith(expected[kind])
 
 
