@@ -6,6 +6,8 @@ from django.utils.text import Truncator
 
 from polls import clocks
 from polls.languages import in_language
+from polls.sharing import card_version
+from pollstr import site_url
 
 register = template.Library()
 
@@ -26,13 +28,16 @@ def teaser(poll) -> str:
 @register.simple_tag(takes_context=True)
 def absolute_url(context, name: str, *args) -> str:
     """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
-    return context["request"].build_absolute_uri(reverse(name, args=args))
+    return site_url.absolute_url(context["request"], reverse(name, args=args))
 
 
 @register.simple_tag(takes_context=True)
 def card_url(context, poll) -> str:
-    """Return the address of the poll's picture, whose few words are in the page's language."""
-    return in_language(absolute_url(context, "card", poll.slug))
+    """Return the address of the poll's picture, whose few words are in the page's language.
+
+    Another picture has another address, because other sites keep what they once fetched.
+    """
+    return in_language(f"{absolute_url(context, 'card', poll.slug)}?v={card_version(poll)}")
 
 
 @register.filter
