@@ -82,9 +82,22 @@ function watch(part) {
     find("voters").textContent = total;
   }
 
+  // The poll's end may be moved while its results are looked at.
+  function showEnd(closesAt) {
+    const lines = closesAt ? [...document.querySelectorAll("[data-turns], [data-turns] + [data-zone]")] : [];
+    for (const line of lines) {
+      const time = line.querySelector("time"), at = new Date(closesAt), timeZone = line.dataset.zone;
+      if (Math.floor(at / 1000) === Date.parse(time.dateTime) / 1000) continue;
+      const form = { dateStyle: "long", timeStyle: "short", hourCycle: "h23", timeZone };
+      time.dateTime = `${at.toISOString().slice(0, 19)}+00:00`;
+      time.textContent = `${new Intl.DateTimeFormat(document.documentElement.lang, form).format(at)} (${timeZone})`;
+    }
+  }
+
   function take(results, tag) {
     const at = Date.parse(results.counted_at), { open, closes_at: closesAt } = results.question;
     isClosed = !open && closesAt !== null && Date.parse(closesAt) <= at;
+    showEnd(closesAt);
     // Another process may have counted earlier than what stands here.
     if (at <= countedAt && !isClosed) return;
     [etag, countedAt] = [tag, at];
