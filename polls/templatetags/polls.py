@@ -4,7 +4,7 @@ from django import template
 from django.urls import reverse
 from django.utils.text import Truncator
 
-from polls import clocks
+from polls import clocks, links
 from polls.languages import in_language
 from polls.sharing import card_version
 from pollstr import site_url
@@ -59,3 +59,9 @@ def iso(at) -> str:
     HTML allows three decimal places of a second at most, and the database keeps six.
     """
     return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+@register.filter(is_safe=True)
+def linked(text: str) -> str:
+    """Show what a stranger wrote, with web addresses as links: before ``linebreaks``."""
+    return links.linked(text)
