@@ -14,7 +14,7 @@ function addLocalTime(time) {
   const { zone } = time.closest("[data-zone]").dataset, at = new Date(time.dateTime);
   const isSame = (options) => clock(at, options, zone) === clock(at, options);
   if (isSame(DATE) && isSame(TIME)) return;
-  const own = document.createElement("span");
+  const own = document.createElement("bdi");
   const shown = clock(at, isSame(DATE) ? TIME : { ...DATE, ...TIME });
   own.className = "no-print";
   own.textContent = ` (${document.body.dataset.yourTime.replace("{time}", shown)})`;
