@@ -4,6 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from polls import picture_cache
 from two_factor.mixins import set_verified
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
 
@@ -25,9 +26,10 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def fresh_pages(monkeypatch):
-    """Show no test a page or a count of another's polls, nor of a moment ago."""
+    """Show no test a page, a count or a picture of another's polls, nor of a moment ago."""
     monkeypatch.setattr("polls.kept.KEPT", 0)
     cache.clear()
+    picture_cache.clear()
 
 
 @pytest.fixture

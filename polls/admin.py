@@ -133,7 +133,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
     form = PollForm
     inlines = [ChoiceInline]
     # What its author decides, on a page of their own, or what has a page or an action of its own.
-    shown = ["author", "share_page", "is_listed", "forgets_voters", "time_zone"]
+    shown = ["times", "author", "share_page", "is_listed", "forgets_voters", "time_zone"]
     shown += ["created_at", "published_at", "trashed_at", "hidden_because"]
     fields = [
         "question",
@@ -144,7 +144,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         "may_change",
         *shown,
     ]
-    list_display = ["question", "author", "state", "opens_at", "closes_at", "votes", "reports"]
+    list_display = ["question", "author", "state", "opens", "closes", "votes", "reports"]
     list_filter = [StateFilter, "is_listed"]
     list_select_related = ["author"]
     # Says that there is a search; get_search_results does it.
@@ -191,6 +191,24 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         else:
             kind = pgettext("a poll", "closed") if poll.is_closed else pgettext("a poll", "open")
         return kind if poll.is_listed else gettext("%(state)s, by link") % {"state": kind}
+
+    # All times in the administration are in UTC, which is to be said where they are read.
+
+    @admin.display(description=_("opens (UTC)"), ordering="opens_at")
+    def opens(self, poll):
+        return poll.opens_at
+
+    @admin.display(description=_("closes (UTC)"), ordering="closes_at")
+    def closes(self, poll):
+        return poll.closes_at
+
+    @admin.display(description=_("on its own clocks"))
+    def times(self, poll):
+        """Say when the poll opens and closes as its pages do, beside fields that are in UTC."""
+        if poll.pk is None:
+            return gettext("All times on this page are in UTC.")
+        words = gettext("Opens: %(opens)s. Closes: %(closes)s. Other times here are in UTC.")
+        return words % {"opens": poll.moment(poll.opens_at), "closes": poll.moment(poll.closes_at)}
 
     @admin.display(description=_("share page"))
     def share_page(self, poll):

@@ -1,5 +1,7 @@
 """The picture of a poll that other sites show beside its link. It never says how votes stand."""
 
+import re
+import unicodedata
 from io import BytesIO
 
 from django.conf import settings
@@ -17,6 +19,15 @@ QUESTION_SIZES = [76, 64, 54, 46, 38, 32]
 QUESTION_TOP, QUESTION_HEIGHT = 170, 265
 CHOICES_TOP, CHOICE_HEIGHT = 462, 64
 NOTDEF = "\uffff"
+# More choices than have room beside each other.
+MAX_CHOICES = 12
+# What has nothing to show by itself: controls, marks of direction, joiners, variation selectors,
+# tags and the like (Unicode's Default_Ignorable_Code_Point).
+UNSEEN = re.compile(
+    "[\\x00-\\x08\\x0e-\\x1b\\x7f-\\x84\\x86-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f"
+    "\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0"
+    "\\ufff0-\\ufff8\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff]"
+)
 
 
 def draw(question: str, choices: list[str]) -> bytes:
@@ -31,9 +42,9 @@ def draw_in_language(question: str, choices: list[str]) -> bytes:
     pen = ImageDraw.Draw(image)
     draw_wordmark(image, pen)
     draw_question(pen, drawable(question) or gettext("A poll waits for your vote."))
-    texts = [drawable(text) for text in choices]
+    texts = [drawable(text) for text in choices[:MAX_CHOICES]]
     if all(texts):
-        draw_choices(pen, texts)
+        draw_choices(pen, texts, len(choices))
     pen.text((MARGIN, 588), gettext("One phone, one vote."), INK_SOFT, font(400, 30), anchor="ls")
     out = BytesIO()
     # A palette makes the file a third as large.
@@ -46,16 +57,18 @@ def font(weight: int, size: int):
 
 
 def drawable(text: str) -> str:
-    """Return ``text`` less the signs that the font lacks; nothing where it lacks letters."""
+    """Return ``text`` as it can be drawn; nothing where the font lacks any sign that is seen.
+
+    A question without one of its signs would be another question.
+    """
     face = font(700, 20)
     box = bytes(face.getmask(NOTDEF))
-    masks = {character: face.getmask(character) for character in text}
-    lacking = {character for character, mask in masks.items() if bytes(mask) == box}
-    if any(character.isalnum() for character in lacking):
-        return ""
-    # Joiners and the like have nothing to show, and would keep spaces apart.
-    seen = {c for c, mask in masks.items() if c.isspace() or mask.getbbox()} - lacking
-    return " ".join("".join(c for c in text if c in seen).split())
+    shown = UNSEEN.sub("", unicodedata.normalize("NFC", text))
+    for sign in set(shown):
+        mask = face.getmask(sign)
+        if not sign.isspace() and (bytes(mask) == box or not mask.getbbox()):
+            return ""
+    return " ".join(shown.split())
 
 
 def draw_wordmark(image, pen):
@@ -101,11 +114,11 @@ def pieces(word: str, face, width: int) -> list[str]:
     return parts
 
 
-def draw_choices(pen, texts: list[str]):
-    """Draw as many choices as fit beside each other, and how many more there are."""
+def draw_choices(pen, texts: list[str], total: int):
+    """Draw as many of the ``texts`` as fit beside each other, and how many more there are."""
     face, x = font(600, 30), MARGIN
     for number, text in enumerate(texts):
-        left = len(texts) - number
+        left = total - number
         width = round(face.getlength(text)) + 96
         if x + width > WIDTH - MARGIN - (100 if left > 1 else 0):
             rest = f"+ {left}" if number else answers_to_pick_from(left)

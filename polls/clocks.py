@@ -26,11 +26,27 @@ def zone_named(name: str) -> tzinfo:
 
 
 def moment(at: datetime | None, zone: tzinfo) -> str:
+    """Say a moment as clocks in ``zone`` show it, with the zone's name."""
     if at is None:
         return pgettext("moment", "none")
+    at = at.astimezone(zone)
     # Translators: date and time, in the letters of Django's date filter
-    clock = date_format(at.astimezone(zone), _("j F Y, H:i"))
+    clock = date_format(at, _("j F Y, H:i"))
+    if is_shown_twice(at):
+        return f"{clock} ({zone}, {at:%:z})"
     return f"{clock} UTC" if zone is UTC else f"{clock} ({zone})"
+
+
+def short_moment(at: datetime, zone: tzinfo) -> str:
+    """Say a moment as clocks in ``zone`` show it, for where the zone is named beside."""
+    at = at.astimezone(zone)
+    clock = date_format(at, _("j M Y, H:i"))
+    return f"{clock} ({at:%:z})" if is_shown_twice(at) else clock
+
+
+def is_shown_twice(at: datetime) -> bool:
+    """Return whether the clocks of its zone are set back on that day and show it twice."""
+    return at.replace(fold=1 - at.fold).utcoffset() != at.utcoffset()
 
 
 def read_clock(shown: datetime, zone: tzinfo) -> datetime:

@@ -1,15 +1,12 @@
 """The polls that somebody made, with what happened on the way to their votes."""
 
-import csv
-
-from django.http import StreamingHttpResponse
 from django.views.generic import ListView, View
 
 from two_factor.mixins import TwoFactorMixin
 
 from .authoring import can_make_polls
+from .csv_export import as_text, csv_of, dated_name
 from .models import Poll
-from .results import Line, as_text
 
 CSV_COUNTS = {
     "sent": "codes_sent",
@@ -52,19 +49,12 @@ class MineCsvView(TwoFactorMixin, View):
 
     def get(self, request, *args, **kwargs):
         polls = Poll.objects.filter(author=request.user).with_figures().order_by("pk")
-        writer = csv.writer(Line())
-        headers = {"Content-Disposition": 'attachment; filename="polls.csv"'}
-        return StreamingHttpResponse(
-            (writer.writerow(row) for row in csv_rows(polls)),
-            content_type="text/csv; charset=utf-8",
-            headers=headers,
-        )
+        return csv_of(csv_rows(polls), dated_name("polls", "csv"), header=CSV_HEADER)
 
 
 def csv_rows(polls):
-    yield CSV_HEADER
     for poll in polls.iterator(chunk_size=500):
         numbers = poll.numbers
-        times = [at and at.isoformat() for at in (poll.opens_at, poll.closes_at)]
+        times = [at and at.isoformat(timespec="seconds") for at in (poll.opens_at, poll.closes_at)]
         counts = [numbers[kind] for kind in CSV_COUNTS]
         yield [poll.pk, as_text(poll.question), poll.kind, *times, poll.voters, *counts]

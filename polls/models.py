@@ -19,6 +19,7 @@ from .ballots import Ballot, Vote
 from .clocks import moment, zone_named
 from .record import Change, Figure, Report, Snapshot  # noqa: F401
 from .search import holds, is_among_holders
+from .shares import percents, share
 
 # Without letters and digits that look alike, for a slug is read out and typed, too. Ten of them are
 # 49 bits: whoever tries addresses at random finds none of the polls that are open by link only.
@@ -347,9 +348,9 @@ class Poll(models.Model):
         counted = {figure.kind: figure.count for figure in self.figures.all()}
         numbers = {kind.value: counted.get(kind, 0) for kind in Figure.Kind}
         sent, proven = numbers[Figure.Kind.SENT], numbers[Figure.Kind.PROVEN]
-        conversion = proven / sent if sent else None
-        percent = None if conversion is None else round(100 * conversion, 1)
-        return numbers | {"conversion": conversion and round(conversion, 4), "percent": percent}
+        conversion = share(proven, sent) if sent else None
+        percent = percents([proven], sent)[0] if sent else None
+        return numbers | {"conversion": conversion, "percent": percent}
 
     def note_change(self, *sentences: dict | str, **mended):
         """Write into the public history what changes, once somebody has voted."""

@@ -1,13 +1,13 @@
 """The results of a poll, as a page, for machines, and what anybody may check of them."""
 
-import csv
 import json
 from datetime import timedelta
-from itertools import batched, chain, groupby
+from itertools import chain, groupby
 from operator import itemgetter
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse, JsonResponse
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, get_conditional_response
 from django.utils.crypto import salted_hmac
@@ -15,20 +15,24 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
 
-from . import watching
+from . import history, watching
 from .ballots import voter_mark
+from .csv_export import as_text, csv_of, file_name, streamed
 from .kept import KeptMixin
 from .languages import asked_language, in_language
 from .models import Ballot
-from .tally import snapshot, tally, votes_by_hour
+from .tally import snapshot, tally
 from .views import PollMixin
 
 CSV_HEADER = ["choice_id", "choice", "votes", "share"]
 # Seconds: how often a page asks for newer results, and how seldom it reads a change out.
 ASK_EVERY, TELL_EVERY = 5, 15
-# Ballots fetched at once, and lines sent at once.
+# Ballots fetched at once.
 BATCH = 1000
 HOUR = timedelta(hours=1)
+# The hours of a table and a picture: the latest, and how many a picture spans at least.
+MAX_HOURS, MIN_SPAN_HOURS = 48, 5
+CHANGES_PER_PAGE = 50
 # Among these is every plural form of the site's languages: Arabic has six, French one for millions.
 SAMPLES = [0, 1, 2, 3, 11, 100, 1_000_000]
 
@@ -84,16 +88,17 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
         return self.glance[0] if self.is_verified else 0
 
     def get_context_data(self, **kwargs):
-        poll, may_see = self.object, self.may_see()
-        counted = tally(poll) if may_see else {"choices": None}
-        hours = votes_by_hour(poll)
+        may_see, counted = self.may_see(), tally(self.object)
+        hours = counted["hours"]
+        shown = counted if may_see else {"choices": []}
         return super().get_context_data(
             own_choices=self.own_choices(),
             watch=self.watch() if may_see else None,
-            hours=hours,
             turnout=turnout(hours),
-            most=max((choice["votes"] for choice in counted["choices"] or []), default=0),
-            **counted,
+            most=max((choice["votes"] for choice in shown["choices"]), default=0),
+            may_see=may_see,
+            excel_url=excel_url(self.object),
+            **(shown | shown_hours(hours)),
             **kwargs,
         )
 
@@ -131,11 +136,12 @@ def texts() -> dict:
         ),
         "voters": by_number(
             lambda n: ngettext(
-                "%(number)s voter, one proven phone number each.",
-                "%(number)s voters, one proven phone number each.",
+                "%(number)s voter, one verified phone number each.",
+                "%(number)s voters, one verified phone number each.",
                 n,
             )
         ),
+        "none": gettext("0 voters."),
         # Translators: read out to whoever does not see the results, before who is ahead
         "news": by_number(lambda n: ngettext("%(number)s voter.", "%(number)s voters.", n)),
         "live": pgettext("results", "Live"),
@@ -146,18 +152,28 @@ def texts() -> dict:
     }
 
 
+def shown_hours(hours: list[dict]) -> dict:
+    """Return what the table of hours shows: the latest ones, and whether they are not all."""
+    return {"hours": hours[:MAX_HOURS], "has_more_hours": len(hours) > MAX_HOURS}
+
+
 def turnout(hours: list[dict]) -> dict | None:
-    """Lay votes by hour out on a picture as many hours wide as they span, a day at least."""
+    """Lay the latest hours with votes out on a picture as many hours wide as they span.
+
+    ``busiest`` is the hour with the most votes of all, also where the picture does not reach it.
+    """
     if not hours:
         return None
+    busiest = max(hours, key=itemgetter("voters"))
+    hours = hours[:MAX_HOURS]
     last = hours[0]["hour"]
-    span = max(23, (last - hours[-1]["hour"]) // HOUR)
+    span = max(MIN_SPAN_HOURS, (last - hours[-1]["hour"]) // HOUR)
     first = last - span * HOUR
-    most = max(hours, key=itemgetter("voters"))
+    height = max(row["voters"] for row in hours)
     bars = [
         {
             "x": (row["hour"] - first) // HOUR,
-            "y": most["voters"] - row["voters"],
+            "y": height - row["voters"],
             "height": row["voters"],
         }
         for row in hours
@@ -168,9 +184,10 @@ def turnout(hours: list[dict]) -> dict | None:
         "bars": bars,
         "bar_width": bar_width,
         "width": round(span + bar_width, 1),
+        "height": height,
         "first": first,
         "last": last,
-        "most": most,
+        "busiest": busiest,
     }
 
 
@@ -236,36 +253,34 @@ def with_cors(response):
 
 
 class ResultsCsvView(ExportView):
+    """A line for each choice; ``?for=excel`` as Excel opens it in the reader's language."""
+
     def export(self, poll, counted):
+        decimal = get_format("DECIMAL_SEPARATOR") if self.is_for_excel else "."
         rows = [
-            [choice["id"], as_text(choice["text"]), choice["votes"], choice["share"]]
+            [
+                choice["id"],
+                as_text(choice["text"]),
+                choice["votes"],
+                str(choice["share"]).replace(".", decimal),
+            ]
             for choice in counted["choices"]
         ]
-        return csv_of([CSV_HEADER, *rows], f"poll-{poll.pk}.csv")
+        # Where numbers have a comma, Excel parts cells by semicolons.
+        delimiter = ";" if decimal == "," else ","
+        return csv_of(rows, file_name(poll, "csv"), CSV_HEADER, delimiter)
+
+    @property
+    def is_for_excel(self) -> bool:
+        return self.request.GET.get("for") == "excel"
 
 
-def csv_of(rows, filename):
-    writer = csv.writer(Line())
-    return streamed((writer.writerow(row) for row in rows), "text/csv; charset=utf-8", filename)
-
-
-def streamed(pieces, content_type, filename):
-    # Not piece by piece, of which each would go over the wire alone.
-    batches = ("".join(batch) for batch in batched(pieces, BATCH, strict=False))
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    return StreamingHttpResponse(batches, content_type=content_type, headers=headers)
-
-
-class Line:
-    """Where csv writes: it hands each line on instead of collecting them."""
-
-    def write(self, line):
-        return line
-
-
-def as_text(value: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+def excel_url(poll) -> str:
+    """Return the address of the CSV for Excel; empty in languages where that is the usual one."""
+    if get_format("DECIMAL_SEPARATOR") != ",":
+        return ""
+    url = poll.url("results_csv")
+    return f"{url}{'&' if '?' in url else '?'}for=excel"
 
 
 class SnapshotView(ExportView):
@@ -334,15 +349,26 @@ class IntegrityView(ResultsMixin, DetailView):
         return None
 
     def get_context_data(self, **kwargs):
-        poll = self.object
-        counted = tally(poll)
+        poll, counted = self.object, tally(self.object)
         return super().get_context_data(
             voters=counted["voters"],
             votes=sum(choice["votes"] for choice in counted["choices"]),
             figures={figure.kind: figure.count for figure in poll.figures.all()},
-            hours=votes_by_hour(poll),
-            changes=poll.changes.all(),
+            changes=self.changes(),
+            was_reopened=poll.changes.filter(
+                what__startswith=history.REOPENED.split("%")[0]
+            ).exists(),
             snapshot=snapshot(poll) if poll.is_closed else None,
             may_see=self.may_see(),
+            **shown_hours(counted["hours"]),
             **kwargs,
         )
+
+    def changes(self):
+        """Return the page of changes that the address asks for, the latest first."""
+        changes = self.object.changes.order_by("-at", "-pk")
+        page = Paginator(changes, CHANGES_PER_PAGE).get_page(self.request.GET.get("page"))
+        for change in page:
+            # It is told with the poll's own names and clocks; the poll is here already.
+            change.poll = self.object
+        return page

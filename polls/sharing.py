@@ -1,12 +1,11 @@
 """What is sent around of a poll: its public page, its QR code, a sheet to print and a picture."""
 
+from functools import cache
 from hashlib import sha256
 from io import BytesIO
-from threading import Lock
 
 from django.contrib.sitemaps import Sitemap, views
-from django.core.cache import cache
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control
@@ -18,6 +17,9 @@ from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
+from pollstr.site_url import absolute_url
+
+from . import picture_cache
 from .languages import asked_language
 from .models import Poll
 from .picks import picks_of
@@ -25,9 +27,8 @@ from .views import BallotView, UnlistedMixin
 
 # Seconds that caches on the way keep a picture: no longer, for staff may hide its poll.
 KEPT_BY_CACHES = 10 * 60
-KEPT_HERE = 24 * 60 * 60
-# Many ask at once where a link is posted, and one of them draws.
-DRAWING = Lock()
+# Characters: a name of a host has 253 at most, and the path a few more.
+MAX_QR_LINK = 400
 SITEMAP_SECONDS = 60 * 60
 
 
@@ -75,38 +76,41 @@ class PublishedMixin(UnlistedMixin, SingleObjectMixin):
     def get_queryset(self):
         return Poll.objects.published().prefetch_related(*self.prefetched)
 
-    def share_url(self) -> str:
-        return self.request.build_absolute_uri(reverse("share", args=[self.object.slug]))
-
 
 class PrintView(PublishedMixin, DetailView):
     template_name = "polls/print.html"
 
 
 class PictureView(PublishedMixin, View):
-    """A picture that caches may keep and ask after; it is drawn once a day at most."""
+    """A picture that caches may keep and ask after, kept by this process under what it shows."""
 
     # Another number makes every copy out of date.
     version = 1
 
     def get(self, request, *args, **kwargs):
         self.object = self.get_object()
-        content = f"{self.content_type} {self.version} {self.content()}"
-        key = sha256(content.encode()).hexdigest()
+        key = picture_key(self.content_type, self.version, self.content())
         etag = quote_etag(key)
         response = get_conditional_response(request, etag=etag)
         if response is None:
-            response = HttpResponse(self.picture(f"picture:{key}"), content_type=self.content_type)
+            try:
+                content = picture_cache.picture(key, self.draw)
+            except picture_cache.Busy:
+                return self.busy()
+            response = HttpResponse(content, content_type=self.content_type)
         response["ETag"] = etag
         patch_cache_control(response, public=True, max_age=KEPT_BY_CACHES)
         return response
 
-    def picture(self, key) -> bytes:
-        return cache.get(key) or self.draw_once(key)
+    def busy(self):
+        """Answer while too many pictures are drawn to draw this one, too."""
+        words = "Too many pictures are asked for. Try again in a moment."
+        headers = {"Retry-After": "2", "Cache-Control": "no-store"}
+        return HttpResponse(words, status=503, content_type="text/plain", headers=headers)
 
-    def draw_once(self, key) -> bytes:
-        with DRAWING:
-            return cache.get_or_set(key, self.draw, KEPT_HERE)
+
+def picture_key(*content) -> str:
+    return sha256(repr(content).encode(errors="surrogatepass")).hexdigest()
 
 
 class QrView(PictureView):
@@ -114,16 +118,24 @@ class QrView(PictureView):
 
     prefetched = []
 
+    def get_object(self):
+        poll = super().get_object()
+        # What takes long to draw, and what no code can hold, comes of a made-up host.
+        self.link = absolute_url(self.request, reverse("share", args=[poll.slug]))
+        if len(self.link) > MAX_QR_LINK:
+            raise Http404
+        return poll
+
     def content(self):
-        return self.share_url()
+        return self.link
 
     def draw(self) -> bytes:
-        # Imported here: what is drawn is kept for long, and most processes never draw.
+        # Imported here: what is drawn is kept, and many processes never draw.
         import segno
 
         out = BytesIO()
         # Error correction of 15 %, or more where it costs no room: a print gets creased.
-        segno.make_qr(self.share_url(), error="m").save(out, **self.file)
+        segno.make_qr(self.link, error="m").save(out, **self.file)
         return out.getvalue()
 
 
@@ -143,21 +155,44 @@ class CardView(PictureView):
     """The picture that other sites show beside the link, the same for everybody."""
 
     content_type = "image/png"
-    version = 2
+    version = 3
 
     def get(self, request, *args, **kwargs):
         with translation.override(asked_language(request)):
             return super().get(request, *args, **kwargs)
 
     def content(self):
-        choices = [choice.text for choice in self.object.choices.all()]
-        return self.object.question, choices, translation.get_language()
+        return card_content(self.object)
 
     def draw(self) -> bytes:
         # Loaded when the first card is drawn: it costs 0.2 s and 12 MB.
         from . import card
 
         return card.draw(*self.content()[:2])
+
+    def busy(self):
+        """Answer with the card that fits every poll; who keeps it for long asks again then."""
+        picture = plain_card(translation.get_language())
+        headers = {"Cache-Control": "no-store"}
+        return HttpResponse(picture, content_type=self.content_type, headers=headers)
+
+
+def card_content(poll):
+    """Return what the card of a poll shows: question, choices and the language spoken now."""
+    return poll.question, [choice.text for choice in poll.choices.all()], translation.get_language()
+
+
+def card_version(poll) -> str:
+    """Return what changes with the card, for its address: other sites never ask again for one."""
+    return picture_key(CardView.version, card_content(poll))[:16]
+
+
+@cache
+def plain_card(language: str) -> bytes:
+    from . import card
+
+    with translation.override(language):
+        return card.draw("", [])
 
 
 class PollSitemap(Sitemap):

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from polls.forms import BallotForm
 from polls.models import Choice, Poll
+from polls.tally import with_shares
 from two_factor.forms import CodeForm
 
 STYLES = settings.BASE_DIR / "static/pollstr.css"
@@ -88,13 +89,13 @@ def sample_ballot(pk, title, picked=(), data=None, own=(), poll=(), **state):
 def sample_bars(pk, title, votes, own=()):
     voters, names = sum(votes), ["Fire red", "Moss green", "Sky blue"]
     choices = [
-        {"id": pk + n, "text": text, "votes": count, "percent": 100 * count / max(voters, 1)}
+        {"id": pk + n, "text": text, "votes": count}
         for n, (text, count) in enumerate(zip(names, votes, strict=True))
     ]
     own_choices = [pk + n for n in own]
     return {
         "title": title,
-        "choices": choices,
+        "choices": with_shares(choices, voters),
         "own_choices": own_choices,
         "voters": voters,
         "most": max(votes),

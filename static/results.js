@@ -2,8 +2,25 @@
 
 // Milliseconds without an answer; and how many times slower it asks at most, after errors.
 const PATIENCE = 20000, SLOWEST = 12;
-const rounded = new Intl.NumberFormat("en", { maximumFractionDigits: 1, roundingMode: "halfEven", useGrouping: false });
 const plurals = new Intl.PluralRules(document.documentElement.lang);
+
+// The percentages of one table, as polls/shares.py writes them: rounded half up from whole numbers, all with the same
+// decimals; some votes are never 0 %, and less than all votes are never 100 %.
+function percents(votes, voters, decimal) {
+  const tenths = votes.map((n) => {
+    const numerator = 2000 * n + voters, denominator = 2 * voters;
+    return voters && (numerator - (numerator % denominator)) / denominator;
+  });
+  const isDenied = (n, i) => (n <= 0 && votes[i] > 0) || (n >= 1000 && votes[i] < voters);
+  if (!tenths.some(isDenied) && tenths.every((n) => n % 10 === 0)) return tenths.map((n) => String(n / 10));
+  return tenths.map((n, i) => {
+    if (isDenied(n, i)) return n ? `> 99${decimal}9` : `< 0${decimal}1`;
+    return `${(n - (n % 10)) / 10}${decimal}${n % 10}`;
+  });
+}
+
+// Whether a percentage of the table is not exact.
+const areRounded = (votes, voters) => votes.some((n) => voters && (1000 * n) % voters !== 0);
 
 function watch(part) {
   const { watch: url, key, askEvery, tellEvery } = part.dataset;
@@ -15,7 +32,6 @@ function watch(part) {
 
   // Numbers as the server writes them, which knows fewer rules than the browser.
   const whole = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, texts.group);
-  const fraction = (n) => rounded.format(n).replace(".", texts.decimal);
   const fill = (text, values) => text.replace(/%\((\w+)\)s|%%/g, (mark, name) => (name ? values[name] : "%"));
 
   // Of the sentences for some numbers, that for a number of which this language speaks alike.
@@ -45,17 +61,20 @@ function watch(part) {
   }
 
   function show({ voters, choices, summary }) {
-    const most = Math.max(...choices.map(({ votes }) => votes));
-    for (const { id, votes } of choices) {
+    const votesOf = choices.map(({ votes }) => votes), most = Math.max(...votesOf);
+    const shares = percents(votesOf, voters, texts.decimal);
+    choices.forEach(({ id, votes }, i) => {
       const row = part.querySelector(`[data-choice="${id}"]`), bar = row.querySelector("progress");
-      const percent = fraction(voters && (100 * votes) / voters);
+      const percent = shares[i];
       row.querySelector(".bar-number").textContent = counted(texts.bar, votes, { votes: whole(votes), percent });
       bar.max = voters || 1;
       bar.value = votes;
       bar.textContent = fill(texts.percent, { percent });
       row.classList.toggle("leads", votes > 0 && votes === most);
-    }
-    const total = counted(texts.voters, voters, { number: whole(voters) });
+    });
+    find("rounded")?.classList.toggle("invisible", !areRounded(votesOf, voters));
+    const total = voters ? counted(texts.voters, voters, { number: whole(voters) }) : texts.none;
+    if (find("voters").textContent !== total) document.querySelector("[data-older]")?.removeAttribute("hidden");
     if (find("summary").textContent !== summary || find("voters").textContent !== total) {
       news = `${counted(texts.news, voters, { number: whole(voters) })} ${summary}`;
     }
@@ -63,9 +82,22 @@ function watch(part) {
     find("voters").textContent = total;
   }
 
+  // The poll's end may be moved while its results are looked at.
+  function showEnd(closesAt) {
+    const lines = closesAt ? [...document.querySelectorAll("[data-turns], [data-turns] + [data-zone]")] : [];
+    for (const line of lines) {
+      const time = line.querySelector("time"), at = new Date(closesAt), timeZone = line.dataset.zone;
+      if (Math.floor(at / 1000) === Date.parse(time.dateTime) / 1000) continue;
+      const form = { dateStyle: "long", timeStyle: "short", hourCycle: "h23", timeZone };
+      time.dateTime = `${at.toISOString().slice(0, 19)}+00:00`;
+      time.textContent = `${new Intl.DateTimeFormat(document.documentElement.lang, form).format(at)} (${timeZone})`;
+    }
+  }
+
   function take(results, tag) {
     const at = Date.parse(results.counted_at), { open, closes_at: closesAt } = results.question;
     isClosed = !open && closesAt !== null && Date.parse(closesAt) <= at;
+    showEnd(closesAt);
     // Another process may have counted earlier than what stands here.
     if (at <= countedAt && !isClosed) return;
     [etag, countedAt] = [tag, at];

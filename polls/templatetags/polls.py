@@ -1,14 +1,18 @@
 import math
+from datetime import UTC
 
 from django import template
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
 
+from polls import clocks, links
 from polls.languages import in_language
 from polls.models import Ballot
 from polls.picks import leads_to_pick
 from polls.receipts import receipt_for
+from polls.sharing import card_version
+from pollstr import site_url
 
 register = template.Library()
 
@@ -29,13 +33,16 @@ def teaser(poll) -> str:
 @register.simple_tag(takes_context=True)
 def absolute_url(context, name: str, *args) -> str:
     """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
-    return context["request"].build_absolute_uri(reverse(name, args=args))
+    return site_url.absolute_url(context["request"], reverse(name, args=args))
 
 
 @register.simple_tag(takes_context=True)
 def card_url(context, poll) -> str:
-    """Return the address of the poll's picture, whose few words are in the page's language."""
-    return in_language(absolute_url(context, "card", poll.slug))
+    """Return the address of the poll's picture, whose few words are in the page's language.
+
+    Another picture has another address, because other sites keep what they once fetched.
+    """
+    return in_language(f"{absolute_url(context, 'card', poll.slug)}?v={card_version(poll)}")
 
 
 @register.filter
@@ -66,3 +73,23 @@ def receipt(ballot) -> str:
 def shares_ballots(poll, voters: int) -> bool:
     """Whether single ballots of a closed poll with so many voters may be downloaded."""
     return Ballot.objects.may_be_shared(poll, voters)
+
+
+def short_moment(at, poll) -> str:
+    """Say a moment as the poll's own clocks show it, for where ``poll.zone`` is named beside."""
+    return clocks.short_moment(at, poll.zone)
+
+
+@register.filter
+def iso(at) -> str:
+    """Write a moment for ``<time datetime>``, in UTC.
+
+    HTML allows three decimal places of a second at most, and the database keeps six.
+    """
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+@register.filter(is_safe=True)
+def linked(text: str) -> str:
+    """Show what a stranger wrote, with web addresses as links: before ``linebreaks``."""
+    return links.linked(text)

@@ -436,3 +436,14 @@ def test_a_poll_asks_for_one_answer_at_least_and_no_more_than_the_most(verified,
 def test_a_closing_time_may_be_set_when_the_poll_is_made(verified, staff):
     verified.post(ADD, form("Tea", "Coffee", **end(datetime(2126, 1, 2, tzinfo=UTC))))
     assert Poll.objects.get().closes_at.year == 2126
+
+
+def test_times_in_the_administration_name_their_zone(verified, staff):
+    opens_at = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
+    poll = PollFactory(time_zone="Asia/Tokyo", opens_at=opens_at)
+    page = verified.get(change(poll)).text
+    assert "Opens: 2 January 2026, 08:30 (Asia/Tokyo). Closes: none." in page
+    assert "All times on this page are in UTC." in verified.get(ADD).text
+    page = verified.get(POLLS, {"o": "4"}).text.lower()
+    assert "opens (utc)" in page
+    assert "closes (utc)" in page

@@ -49,7 +49,7 @@ def get(browser, poll, kind):
 
 
 def text(response):
-    return response.getvalue().decode()
+    return response.getvalue().decode("utf-8-sig")
 
 
 def ballots_of(browser, poll) -> list[list[int]]:
@@ -64,7 +64,7 @@ def test_csv_has_a_line_a_ballot_and_a_column_a_choice(client, poll):
     cast(poll, *TWENTY)
     close(poll)
     header, *lines = csv.reader(text(get(client, poll, "csv")).splitlines())
-    assert header == ["Tea", "Coffee", "'-1"]
+    assert header == ["Tea", "Coffee", "-1"]
     expected = [[str(int(place in picked)) for place in range(3)] for picked in TWENTY]
     assert sorted(lines) == sorted(expected)
 

@@ -1,12 +1,15 @@
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils import timezone
 
 from polls.clocks import moment, read_clock, time_zones, zone_named
-from polls.models import Poll
+from polls.models import Ballot, Poll
+from polls.receipts import receipt_for
 
 from .factories import PollFactory
 
@@ -19,6 +22,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
     [
         ("UTC", "24 November 2026, 12:00 UTC"),
         ("Europe/Berlin", "24 November 2026, 13:00 (Europe/Berlin)"),
+        ("Asia/Kathmandu", "24 November 2026, 17:45 (Asia/Kathmandu)"),
         ("Pacific/Auckland", "25 November 2026, 01:00 (Pacific/Auckland)"),
         ("Nowhere/Any_More", "24 November 2026, 12:00 UTC"),
         ("", "24 November 2026, 12:00 UTC"),
@@ -87,3 +91,42 @@ def test_a_late_vote_is_told_so_too(verified):
     response = verified.post(vote, {"choice": poll.choices.first().pk})
     assert response.status_code == 409
     assert "Voting closed at 2 January 2026, 18:00 (Europe/Berlin)." in response.text
+
+
+# What HTML takes for a global date and time.
+VALID = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize("field", ["opens_at", "closes_at", "ended"])
+def test_every_page_tells_moments_as_html_takes_them_on_the_polls_clocks(
+    verified, user, two_factor, field, zone
+):
+    moment = timezone.now().replace(microsecond=746868)
+    poll = PollFactory(author=user, time_zone=zone, opens_at=moment - timedelta(days=3))
+    ballot = Ballot.objects.cast(poll, str(two_factor.number), [poll.choices.first().pk])
+    poll.close()
+    poll.reopen(moment + timedelta(days=1), "Closed too early.")
+    times = {
+        "opens_at": {"opens_at": moment + timedelta(days=1), "closes_at": None},
+        "closes_at": {"closes_at": moment + timedelta(days=1)},
+        "ended": {"closes_at": moment - timedelta(days=1)},
+    }
+    Poll.objects.update(**times[field])
+    kind = {"opens_at": "upcoming", "closes_at": "open", "ended": "closed"}[field]
+    share = reverse("share", args=[poll.slug])
+    pages = [f"/polls/?show={kind}", f"/polls/mine/?show={kind}", share, f"{share}print/"]
+    pages += [poll.url(name) for name in ["ballot", "results", "integrity"]]
+    pages += [reverse("account"), reverse("receipt", args=[receipt_for(ballot)])]
+    for page in pages:
+        text = verified.get(page).text
+        moments = re.findall(r"<time datetime=\"(.*?)\">(.*?)</time>", text)
+        assert moments, page
+        for written, shown in moments:
+            assert VALID.fullmatch(written)
+            at = datetime.fromisoformat(written)
+            assert f"{at.astimezone(ZoneInfo(zone)):%H:%M}" in shown
+        # What is told of the account alone is in UTC and says so.
+        of_polls = text.partition("What happened lately")[0]
+        assert "UTC" not in of_polls or zone == "UTC", page

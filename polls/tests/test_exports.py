@@ -1,10 +1,16 @@
 import csv
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
+from io import StringIO
 
 import pytest
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
+from polls.csv_export import BYTE_ORDER_MARK, as_text, csv_of
 from polls.models import Ballot, Poll
 
 from .factories import PollFactory
@@ -25,8 +31,12 @@ def get(client, poll, kind):
     return client.get(reverse(f"polls:results_{kind}", args=[poll.pk]))
 
 
+def text(response):
+    return response.getvalue().decode()
+
+
 def lines(response):
-    return list(csv.reader(response.getvalue().decode().splitlines()))
+    return list(csv.reader(text(response).removeprefix(BYTE_ORDER_MARK).splitlines()))
 
 
 def test_json_says_what_the_page_says(client, poll):
@@ -82,12 +92,103 @@ def test_csv_is_streamed_in_utf_8(client):
     assert [line[1] for line in lines(response)] == ["choice", "Öl", "油"]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_opens_in_spreadsheets(client):
+    poll = PollFactory(results_for="everyone", choices=["Grün, „ja“", 'He said "no"'])
+    first, *others = text(get(client, poll, "csv")).splitlines()
+    # The mark says that it is UTF-8. The header has the names of the fields and nothing else.
+    assert first == "\ufeffchoice_id,choice,votes,share"
+    green, said = (choice.pk for choice in poll.choices.all())
+    assert others == [
+        f'"{green}","Grün, „ja“","0","0.0"',
+        f'"{said}","He said ""no""","0","0.0"',
+    ]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_excel_gets_semicolons_where_numbers_have_a_comma(client, poll, is_listed):
+    Poll.objects.update(is_listed=is_listed)
+    poll.refresh_from_db()
+    german = {"accept-language": "de"}
+    page = client.get(poll.url("results"), headers=german).text
+    [address] = re.findall('href="([^"]*for=excel)"', page)
+    answer = text(client.get(unescape(address), headers=german)).removeprefix(BYTE_ORDER_MARK)
+    ids = [choice.pk for choice in poll.choices.all()]
+    assert answer.splitlines() == [
+        "choice_id;choice;votes;share",
+        f'"{ids[0]}";"Ja";"2";"0,6667"',
+        f'"{ids[1]}";"Nein";"1";"0,3333"',
+        f'"{ids[2]}";"Jein";"0";"0,0"',
+    ]
+    # What programs read is the same in each language.
+    assert lines(client.get(poll.url("results_csv"), headers=german))[1][3] == "0.6667"
+    assert "for=excel" not in client.get(poll.url("results")).text
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("Tea or coffee?", 'attachment; filename="tea-or-coffee-2026-03-05.csv"'),
+        ("../../etc; x=\r\n\"quote'", 'attachment; filename="etc-x-quote-2026-03-05.csv"'),
+        ("Öl?", "attachment; filename*=utf-8''%C3%B6l-2026-03-05.csv"),
+        ("x" * 200, f'attachment; filename="{"x" * 60}-2026-03-05.csv"'),
+    ],
+)
+def test_the_name_of_the_file_says_what_it_is(client, time_machine, question, name):
+    time_machine.move_to("2026-03-04T23:30:00Z")
+    poll = PollFactory(question=question, results_for="everyone", time_zone="Europe/Berlin")
+    assert get(client, poll, "csv")["Content-Disposition"] == name
+
+
+def test_a_question_without_letters_names_its_file_by_the_poll(client):
+    poll = PollFactory(question="❤️ / 💔?", results_for="everyone")
+    name = get(client, poll, "csv")["Content-Disposition"]
+    assert name.startswith(f'attachment; filename="poll-{poll.pk}-20')
+
+
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", ' "=']
+)
 def test_a_spreadsheet_takes_no_text_for_a_formula(client, start):
-    text = f'{start}HYPERLINK("https://evil.example")'
-    poll = PollFactory(results_for="everyone", choices=[text, "1 - 1 = 0"])
-    rows = list(csv.reader(get(client, poll, "csv").getvalue().decode().split("\r\n")))
-    assert [row[1] for row in rows[1:3]] == [f"'{text}", "1 - 1 = 0"]
+    formula = f'{start}HYPERLINK("https://evil.example")'
+    poll = PollFactory(results_for="everyone", choices=[formula, "1 - 1 = 0"])
+    rows = list(csv.reader(StringIO(text(get(client, poll, "csv")), newline="")))
+    assert [row[1] for row in rows[1:3]] == [f"'{formula}", "1 - 1 = 0"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("+1", "+1"),
+        ("-5", "-5"),
+        ("-2.50", "-2.50"),
+        ("-2,5 %", "-2,5 %"),
+        ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+        ("-5\t=1", "'-5\t'=1"),
+        ("x;=cmd|' /C calc'!A0;", "x;'=cmd|' /C calc'!A0;"),
+        ("x,＝SUM(A1)", "x,'＝SUM(A1)"),
+        ('x;"=1+1', "x;'\"=1+1"),
+        ("x; @SUM(A1)", "x;' @SUM(A1)"),
+        ("one\u2028-two", "one\u2028'-two"),
+        ("a-b=c", "a-b=c"),
+    ],
+)
+def test_texts_are_guarded_and_numbers_left_alone(typed, written):
+    assert as_text(typed) == written
+
+
+@given(st.lists(st.text(st.sampled_from("ab1 ;,\t\n\r\"'=+-@＝＋－＠")), min_size=1, max_size=3))
+def test_no_spreadsheet_of_any_country_finds_a_formula(texts):
+    written = b"".join(csv_of([[as_text(each) for each in texts]], "x.csv").streaming_content)
+    written = written.decode().removeprefix(BYTE_ORDER_MARK)
+    for delimiter in ",;\t":
+        for quoting in csv.QUOTE_MINIMAL, csv.QUOTE_NONE:
+            read = csv.reader(StringIO(written, newline=""), delimiter=delimiter, quoting=quoting)
+            for row in read:
+                for cell in row:
+                    seen = cell.lstrip(' \t\r\n"')
+                    # Alone, or before the next cell where lines are not parted by commas.
+                    is_number = re.match('[+-][0-9]+([.,][0-9]+)?(,?"|$)', seen)
+                    assert not seen.startswith(tuple("=+-@＝＋－＠")) or is_number, (cell, written)
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])

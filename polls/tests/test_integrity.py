@@ -1,4 +1,6 @@
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
@@ -90,7 +92,7 @@ def test_it_tells_voters_votes_and_hours(client):
     text = page(client, poll)
     assert "<dt>Numbers that voted</dt> <dd>3</dd>" in text
     assert "<dt>Votes (up to 2 a ballot)</dt> <dd>6</dd>" in text
-    assert "<tr><td>4 Mar 2026, 05:00</td><td>3</td></tr>" in text
+    assert ">4 Mar 2026, 05:00</time></td> <td>3</td>" in text
 
 
 def test_it_tells_every_change_with_the_voters_at_the_time(client):
@@ -117,3 +119,50 @@ def test_a_change_of_a_release_that_knows_no_sentences_is_written_and_told(clien
             [poll.pk],
         )
     assert "at 3 voters: Moved to the trash.</li>" in page(client, poll)
+
+
+def told_in(text):
+    return re.findall("at 1 voter: (.*?)</li>", text)
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_changes_come_in_pages_the_latest_first(client, is_listed, django_assert_num_queries):
+    poll = PollFactory(is_listed=is_listed)
+    Change.objects.bulk_create(Change(poll=poll, what=f"No. {n}", voters=1) for n in range(120))
+    address, seen = poll.url("integrity"), []
+    for _ in range(3):
+        # Poll, count, figures, number of changes, a page of them, whether it was reopened.
+        with django_assert_num_queries(6):
+            text = " ".join(client.get(address).text.split())
+        assert len(told_in(text)) <= 50
+        seen += told_in(text)
+        link = re.search('rel="next" href="(.*?)#changes"', text)
+        address = f"{poll.url('integrity').partition('?')[0]}{unescape(link[1])}" if link else None
+    assert seen == [f"No. {n}" for n in reversed(range(120))]
+    assert address is None
+    assert 'rel="prev"' in text
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99", "x", "9" * 5000, "1%00", ""])
+def test_an_odd_page_of_changes_is_one_of_them(client, number):
+    poll = PollFactory()
+    Change.objects.create(poll=poll, what="It changed.", voters=1)
+    response = client.get(f"{poll.url('integrity')}?page={number}")
+    assert response.status_code == 200
+    assert told_in(" ".join(response.text.split())) == ["It changed."]
+
+
+def test_a_poll_that_was_reopened_says_so(client):
+    poll, other = PollFactory(), PollFactory()
+    for each in [poll, other]:
+        each.close()
+        assert "opened again" not in page(client, each)
+    poll.reopen(timezone.now() + timedelta(days=1), "Closed too early.")
+    assert "This poll was closed and opened again." in page(client, poll)
+    assert "opened again" not in page(client, other)
+
+
+def test_changes_are_told_on_the_clocks_of_the_poll(client):
+    poll = PollFactory(time_zone="Asia/Tokyo")
+    Change.objects.create(poll=poll, what="It changed.", voters=1, at="2026-03-04T20:00:00Z")
+    assert ">5 March 2026, 05:00 (Asia/Tokyo)</time>, at 1 voter: It" in page(client, poll)

@@ -191,7 +191,7 @@ def test_who_sees_more_is_shown_no_kept_page(ada, bob, poll, is_staff):
         bob.user.save()
     Poll.objects.update(author=bob.user, results_for=Poll.ResultsFor.AUTHOR)
     if not is_staff:
-        assert "0 voters," in bob.get(poll.url("results")).text
+        assert "0 voters." in bob.get(poll.url("results")).text
     assert bob.get(draft.url("ballot")).status_code == 200
     assert bob.get(poll.url("ballot")).status_code == 200
     assert not kept.pages

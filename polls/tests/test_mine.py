@@ -1,4 +1,5 @@
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -196,7 +197,7 @@ def test_queries_do_not_grow_with_the_polls(verified, user, django_assert_num_qu
 
 
 def lines(response):
-    text = b"".join(response.streaming_content).decode()
+    text = b"".join(response.streaming_content).decode("utf-8-sig")
     return list(csv.DictReader(text.splitlines()))
 
 
@@ -209,7 +210,9 @@ def test_the_export_has_a_line_for_each_poll(verified, user):
     Figure.objects.create(poll=poll, kind="proven", count=1)
     response = verified.get(CSV)
     assert response["Content-Type"] == "text/csv; charset=utf-8"
-    assert response["Content-Disposition"] == 'attachment; filename="polls.csv"'
+    assert re.fullmatch(
+        r'attachment; filename="polls-\d{4}-\d\d-\d\d\.csv"', response["Content-Disposition"]
+    )
     rows = lines(response)
     assert [row["kind"] for row in rows] == list(KINDS)
     assert rows[0] == {
@@ -230,14 +233,24 @@ def test_the_export_has_a_line_for_each_poll(verified, user):
     assert rows[1]["conversion"] == ""
 
 
-@pytest.mark.parametrize("question", ["=1+1", "+1", "-1", "@a"])
+@pytest.mark.parametrize("question", ["=1+1", "+1+1", "-a", "@a", "＝1+1"])
 def test_the_export_holds_no_formula(verified, user, question):
     PollFactory(author=user, question=question)
     assert lines(verified.get(CSV))[0]["question"] == f"'{question}"
 
 
+def test_the_share_of_proven_phones_is_rounded_as_results_are(verified, user):
+    poll = PollFactory(author=user)
+    Figure.objects.create(poll=poll, kind="sent", count=3000)
+    Figure.objects.create(poll=poll, kind="proven", count=2999)
+    assert "&gt; 99.9 %" in get(verified).text
+    assert lines(verified.get(CSV))[0]["conversion"] == "0.9997"
+
+
 def test_an_empty_export_has_its_header(verified):
-    assert b"".join(verified.get(CSV).streaming_content).startswith(b"id,question,kind,")
+    assert b"".join(verified.get(CSV).streaming_content).startswith(
+        b"\xef\xbb\xbfid,question,kind,"
+    )
 
 
 @pytest.mark.parametrize("polls", [1, 30])
@@ -252,7 +265,7 @@ def test_the_export_is_made_as_it_is_sent(verified, user, django_assert_num_quer
     PollFactory.create_batch(3, author=user)
     with django_assert_num_queries(2):
         response = verified.get(CSV)
-    assert next(iter(response.streaming_content)).startswith(b"id,")
+    assert next(iter(response.streaming_content)).startswith(b"\xef\xbb\xbfid,")
 
 
 @pytest.mark.parametrize("url", [MINE, CSV, f"{MINE}?show=drafts"])

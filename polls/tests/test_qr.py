@@ -6,6 +6,8 @@ import segno
 from django.urls import reverse
 from PIL import Image
 
+from polls import picture_cache
+
 from .factories import PollFactory
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +93,37 @@ def test_each_address_of_the_site_has_its_own(client, settings, poll):
     )
     assert here["ETag"] != there["ETag"]
     assert here.content != there.content
+
+
+@pytest.mark.parametrize("page", ["qr_svg", "qr_png"])
+def test_a_host_that_no_code_can_hold_is_a_404(client, poll, page, monkeypatch):
+    monkeypatch.setattr(segno, "make_qr", None)
+    address = reverse(page, args=[poll.slug])
+    assert client.get(address, headers={"host": f"testserver:{'8' * 3000}"}).status_code in {
+        400,
+        404,
+    }
+
+
+def test_a_long_host_has_its_code(client, settings, poll):
+    host = ".".join(["x" * 62] * 4)
+    settings.ALLOWED_HOSTS = [host]
+    response = client.get(reverse("qr_png", args=[poll.slug]), headers={"host": host})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("page", ["qr_svg", "qr_png"])
+def test_who_comes_while_too_many_are_drawn_is_asked_to_come_again(client, poll, page):
+    picture_cache.budget.credit = -1e9
+    response = client.get(reverse(page, args=[poll.slug]))
+    assert response.status_code == 503
+    assert response["Retry-After"] == "2"
+    assert response["Cache-Control"] == "no-store"
+    assert "ETag" not in response
+
+
+def test_a_query_makes_no_other_picture(client, poll, monkeypatch):
+    address = reverse("qr_png", args=[poll.slug])
+    first = client.get(address)
+    monkeypatch.setattr(segno, "make_qr", None)
+    assert client.get(f"{address}?x=1").content == first.content

@@ -50,7 +50,7 @@ def test_after_another_vote_it_says_replaced_and_when(client, poll, ballot, time
     Ballot.objects.update(cast_at="2026-03-04T05:06:00Z")
     text = client.get(f"/r/{receipt_for(ballot)}/").text
     assert "<h1>Replaced</h1>" in text
-    assert "last at 4 March 2026, 05:06 UTC" in text
+    assert ">4 March 2026, 05:06 UTC</time>. The newest one counts." in text
     assert "<h1>Counted, unchanged</h1>" in client.get(f"/r/{receipt_for(later)}/").text
 
 

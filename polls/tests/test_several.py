@@ -97,7 +97,7 @@ def test_shares_are_said_to_be_of_voters(verified, poll):
     vote(verified, poll, "Tea", "Milk")
     text = verified.get(reverse("polls:results", args=[poll.pk])).text
     assert text.count("1 vote · 100 %") == 2
-    assert "1 voter, one proven phone number each." in text
+    assert "1 voter, one verified phone number each." in text
     assert "The shares are shares of the voters: each could pick several answers" in text
 
 

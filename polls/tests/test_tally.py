@@ -1,5 +1,6 @@
 """A count that is dear is shared for a while; a cheap one is always fresh."""
 
+import json
 from threading import Event, Thread
 
 import pytest
@@ -7,7 +8,7 @@ from django.core.cache import cache
 from django.urls import reverse
 
 from polls import tally as module
-from polls.models import Ballot
+from polls.models import Ballot, Poll
 from polls.tally import tally
 
 from .factories import PollFactory
@@ -41,7 +42,7 @@ def test_the_own_vote_is_seen_at_once(verified, poll):
     verified.get(reverse("polls:results", args=[poll.pk]))
     data = {"choice": poll.choices.first().pk}
     page = verified.post(reverse("polls:vote", args=[poll.pk]), data, follow=True).text
-    assert "1 voter, one proven phone number" in page
+    assert "1 voter, one verified phone number" in page
 
 
 def test_a_dear_count_is_shared(poll, dear, django_assert_num_queries):
@@ -66,7 +67,7 @@ def test_after_its_time_a_dear_count_is_made_anew(poll, dear, monkeypatch):
 
 
 def test_a_dear_count_of_a_clock_that_ran_ahead_is_made_anew(poll, dear, monkeypatch):
-    key, ahead = f"tally-{poll.pk}", module.time.time() + 24 * 3600
+    key, ahead = f"count-{poll.pk}", module.time.time() + 24 * 3600
     tally(poll)
     cache.set(key, cache.get(key) | {"fresh_until": ahead})
     cast(poll)
@@ -83,7 +84,7 @@ def test_a_count_that_became_cheap_is_fresh_again(poll, dear, monkeypatch):
 
 
 def expire(poll):
-    key = f"tally-{poll.pk}"
+    key = f"count-{poll.pk}"
     cache.set(key, cache.get(key) | {"fresh_until": 0})
 
 
@@ -96,7 +97,7 @@ def test_of_many_readers_one_counts_and_the_others_get_the_last_copy(poll, dear,
     def slow_count(poll):
         counting.set()
         assert readers_done.wait(10)
-        return {"voters": 1, "choices": [], "counted_at": "now"}
+        return {"voters": 1, "choices": [], "counted_at": "now", "hours": []}
 
     monkeypatch.setattr(module, "count", slow_count)
     counter = Thread(target=module.recent, args=[poll])
@@ -108,7 +109,16 @@ def test_of_many_readers_one_counts_and_the_others_get_the_last_copy(poll, dear,
     assert tally(poll)["voters"] == 1
 
 
-def test_voters_and_votes_come_from_one_statement(poll, django_assert_num_queries):
+def test_voters_votes_and_hours_come_from_one_statement(poll, django_assert_num_queries):
     cast(poll)
     with django_assert_num_queries(1):
         assert module.count(poll)["voters"] == 1
+
+
+def test_the_frozen_count_has_no_hours(poll):
+    cast(poll)
+    Poll.objects.update(closes_at="2026-01-02T00:00:00Z")
+    poll.refresh_from_db()
+    frozen = json.loads(module.snapshot(poll).body)
+    assert frozen["count"].keys() == {"voters", "choices", "counted_at"}
+    assert [hour["voters"] for hour in tally(poll)["hours"]] == [1]

@@ -216,7 +216,7 @@ def test_the_page_holds_the_own_vote_whatever_the_copy_says(client, poll):
     assert ask(client, poll).json()["voters"] == 0
     data = {"choice": poll.choices.first().pk}
     page = voter.post(reverse("polls:vote", args=[poll.pk]), data, follow=True).text
-    assert "1 voter, one proven phone number each." in page
+    assert "1 voter, one verified phone number each." in page
 
 
 # The shared copy

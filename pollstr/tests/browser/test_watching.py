@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from django.core.cache import cache
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import get_format
 from playwright.sync_api import expect
 
 from conftest import verify
 from polls import results, watching
 from polls.models import Ballot, Poll
+from polls.shares import are_rounded, percents
 from polls.tests.factories import PollFactory
 from two_factor.tests.factories import TwoFactorFactory
 
@@ -88,7 +90,7 @@ def test_it_moves_while_another_browser_votes(
     press(other, "Vote")
     expect(numbers(page)).to_have_text(["0 votes · 0 %", "1 vote · 100 %", "0 votes · 0 %"])
     expect(page.locator("[data-summary]")).to_have_text("“Green” has the most votes: 1.")
-    expect(page.get_by_text("1 voter, one proven phone number each.")).to_be_visible()
+    expect(page.get_by_text("1 voter, one verified phone number each.")).to_be_visible()
     assert page.get_by_role("progressbar", name="Green").evaluate("e => [e.value, e.max]") == [1, 1]
     assert page.evaluate(TOPS) == before
 
@@ -106,6 +108,39 @@ def test_it_shows_what_a_fresh_page_shows(shown, poll, votes):
     assert shown.evaluate(STATE) == moved
 
 
+@pytest.mark.parametrize("language", ["en", "de", "fr", "ar"])
+def test_the_script_writes_percentages_as_the_site_does(page, poll, language):
+    with translation.override(language):
+        decimal = get_format("DECIMAL_SEPARATOR")
+        tables = [[7919 * n % (n + 1), n] for n in range(1, 400)]
+        tables += [[votes, 10**7] for votes in [1, 5000, 9_995_000, 9_999_999, 10**7]]
+        written = [
+            [percents([votes, 0], voters), percents([votes], voters)] for votes, voters in tables
+        ]
+        rounded = [are_rounded([votes, 0], voters) for votes, voters in tables]
+    page.goto(poll.url("results"))
+    told = page.evaluate(
+        """([tables, decimal]) => tables.map(([votes, voters]) => [
+            [percents([votes, 0], voters, decimal), percents([votes], voters, decimal)],
+            areRounded([votes, 0], voters),
+        ])""",
+        [tables, decimal],
+    )
+    assert told == [list(pair) for pair in zip(written, rounded, strict=True)]
+
+
+def test_the_turnout_is_said_to_be_older_once_the_numbers_moved(page, poll):
+    cast(poll, "Red", 1)
+    page.goto(poll.url("results"))
+    older = page.get_by_text("The turnout is older than the results above.")
+    expect(page.locator("[data-live]")).to_have_text("Live")
+    expect(older).to_be_hidden()
+    cast(poll, "Red", 2)
+    expect(older).to_be_visible()
+    page.reload()
+    expect(older).to_be_hidden()
+
+
 def test_changes_are_read_out(shown, poll):
     told = shown.locator("[data-told]")
     expect(told).to_have_role("status")
@@ -113,7 +148,7 @@ def test_changes_are_read_out(shown, poll):
     cast(poll, "Red", 1)
     expect(told).to_have_text("1 voter. “Red” has the most votes: 1.")
     cast(poll, "Blue", 2)
-    expect(told).to_have_text("2 voters. “Red” and “Blue” are level, with 1 vote each.")
+    expect(told).to_have_text("2 voters. It is a tie: “Red” and “Blue” have 1 vote each.")
 
 
 def test_changes_are_read_out_no_more_often_than_people_can_listen(page, poll, monkeypatch):
