@@ -4,6 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
+from polls.sharing import sitemaps
 from two_factor.mixins import set_verified
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
 
@@ -28,6 +29,7 @@ def fresh_pages(monkeypatch):
     """Show no test a page or a count of another's polls, nor of a moment ago."""
     monkeypatch.setattr("polls.kept.KEPT", 0)
     cache.clear()
+    sitemaps.clear()
 
 
 @pytest.fixture

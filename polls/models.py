@@ -6,6 +6,7 @@ from django.db import connection, models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Now
+from django.dispatch import Signal
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -45,12 +46,35 @@ PICKED = {
 PUBLISHED = Q(published_at__isnull=False, trashed_at=None, hidden_because="")
 
 
+# Sent with ``pks`` when one statement changed polls or their choices: Django sends no signal then.
+polls_updated = Signal()
+# Copies of so many polls are cleared one by one; those of more end by their maximum age.
+MAX_CLEARED = 100
+
+
 def new_slug() -> str:
     return get_random_string(SLUG_LENGTH, SLUG_ALPHABET)
 
 
-class PollQuerySet(models.QuerySet):
+class TellingQuerySet(models.QuerySet):
+    """Tells of changes that are made in one statement. ``poll_field`` names the poll's id."""
+
+    poll_field: str
+
+    def update(self, **values):
+        # Read first: afterwards the rows may not match the filters any more.
+        pks = list(self.order_by().values_list(self.poll_field, flat=True)[:MAX_CLEARED])
+        updated = super().update(**values)
+        polls_updated.send(Poll, pks=pks)
+        return updated
+
+    update.alters_data = True
+
+
+class PollQuerySet(TellingQuerySet):
     """``at`` is the moment to judge by; without it, the database's own clock."""
+
+    poll_field = "pk"
 
     def open(self, at=None):
         at = at or Now()
@@ -400,10 +424,16 @@ class Poll(models.Model):
         return voters
 
 
+class ChoiceQuerySet(TellingQuerySet):
+    poll_field = "poll"
+
+
 class Choice(models.Model):
     poll = models.ForeignKey(Poll, models.CASCADE, related_name="choices", verbose_name=_("poll"))
     text = models.CharField(_("text"), max_length=200)
     position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    objects = ChoiceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("choice")

@@ -123,14 +123,28 @@ class ReportView(PollMixin, FormView):
         return response
 
 
+@transaction.atomic
+def set_hidden(poll: Poll, because: str) -> bool:
+    """Write the reason, or take it away; return whether that made a difference.
+
+    Votes, and whoever hides or shows the poll at the same moment, wait for the lock. The poll is
+    saved as a model, so that what is kept of its pages and results goes.
+    """
+    row = Poll.objects.select_for_update().filter(pk=poll.pk).first()
+    if row is None or bool(row.hidden_because) == bool(because):
+        return False
+    row.hidden_because = because
+    row.save(update_fields=["hidden_because"])
+    return True
+
+
 def hide(poll: Poll, because: str) -> bool:
     """Take the poll out of sight, settle its reports, and tell its author why.
 
     Returns False where it is hidden already, and keeps the reason that its author was told.
     """
     with transaction.atomic():
-        shown = Poll.objects.filter(pk=poll.pk, hidden_because="")
-        is_new = bool(shown.update(hidden_because=because))
+        is_new = set_hidden(poll, because)
         settle(poll.reports)
     if is_new:
         tell_author(poll, "hidden", because=because)
@@ -139,8 +153,7 @@ def hide(poll: Poll, because: str) -> bool:
 
 def show_again(poll: Poll) -> bool:
     """Take back ``hide``; returns False where the poll is not hidden."""
-    hidden = Poll.objects.filter(pk=poll.pk).exclude(hidden_because="")
-    is_new = bool(hidden.update(hidden_because=""))
+    is_new = set_hidden(poll, "")
     if is_new:
         tell_author(poll, "shown_again")
     return is_new
