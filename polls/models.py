@@ -19,7 +19,7 @@ from . import history
 from .ballots import Ballot, Vote
 from .clocks import moment, zone_named
 from .record import Change, Figure, Report, Snapshot  # noqa: F401
-from .search import holds, is_among_holders
+from .search import has_tokens, holds, is_among_holders
 
 # Without letters and digits that look alike, for a slug is read out and typed, too. Ten of them are
 # 49 bits: whoever tries addresses at random finds none of the polls that are open by link only.
@@ -155,19 +155,15 @@ class PollQuerySet(TellingQuerySet):
     def latest_closed_first(self):
         return self.order_by("-closes_at", "-opens_at", "-pk")
 
-    def telling(self, words: list[str]):
-        """Each with ``has_0``, ``has_1`` …: whether it holds the word; quick for few polls."""
-        found = {f"has_{n}": holds(word, Choice.objects) for n, word in enumerate(words)}
-        return self.annotate(**found)
-
     def search(self, words: list[str], others=(), authors_too=False):
         """The polls that hold each of the words, in question, description or any choice.
 
         ``others`` are words to look for in what is left then: those that nearly every poll holds.
         Staff look for the names of authors, too.
         """
-        if connection.vendor != "postgresql" or not words:
-            words, others = [], [*words, *others]
+        is_indexed = connection.vendor == "postgresql"
+        others = [*others, *(word for word in words if not (is_indexed and has_tokens(word)))]
+        words = [word for word in words if word not in others]
         found = self.filter(*(holds(word, Choice.objects, authors_too) for word in others))
         if not words:
             return found
