@@ -115,28 +115,28 @@ class PollListView(KeptMixin, TemplateView):
         return not self.request.GET.keys().isdisjoint({"before", "after"})
 
     def page(self, query) -> dict:
-        paging = Paging(query, self.orders[self.kind], PER_PAGE)
-        rows = self.rows(paging)
-        if paging.is_at_start(rows):
+        self.paging = Paging(query, self.orders[self.kind], PER_PAGE)
+        rows = self.rows()
+        if self.paging.is_at_start(rows):
             return self.page({})
-        page = paging.page(rows)
+        page = self.paging.page(rows)
         if self.is_from_replica:
             page["rows"] = still_listed(page["rows"])
         return page
 
-    def rows(self, paging) -> list[Poll]:
+    def rows(self) -> list[Poll]:
         """Return the polls of the page, and one more where another page follows.
 
         Strangers get those of the replica, where there is one (REPLICA_URL): who has just made a
         poll would miss it there.
         """
         if "replica" in connections and not self.request.user.is_authenticated:
-            rows = self.rows_of_replica(paging)
+            rows = self.rows_of_replica()
             if rows is not None:
                 return rows
-        return self.rows_of("default", paging)
+        return self.rows_of("default")
 
-    def rows_of_replica(self, paging) -> list[Poll] | None:
+    def rows_of_replica(self) -> list[Poll] | None:
         """Return what the replica has; None while it does not answer."""
         view, now = PollListView, monotonic()
         if now < view.replica_away_until:
@@ -144,7 +144,7 @@ class PollListView(KeptMixin, TemplateView):
         # When it was away, one finds out whether it is back, and the others do not wait.
         view.replica_away_until = view.replica_away_until and now + LEFT_ALONE
         try:
-            rows = self.rows_of("replica", paging)
+            rows = self.rows_of("replica")
         except OperationalError as error:
             view.replica_away_until = monotonic() + LEFT_ALONE
             logger.warning("The replica did not answer: %s", type(error).__name__)
@@ -153,10 +153,11 @@ class PollListView(KeptMixin, TemplateView):
         self.is_from_replica = True
         return rows
 
-    def rows_of(self, database, paging) -> list[Poll]:
+    def rows_of(self, database) -> list[Poll]:
         # Counting them all would cost the more, the more there are.
         listed = getattr(Poll.objects.listed().using(database), self.kind)()
-        rows = list(self.found(paging.narrow(listed), paging.begin, paging.end))
+        polls = self.paging.narrow(listed)
+        rows = list(self.found(polls, self.paging.begin, self.paging.end))
         prefetch_related_objects(rows, "choices")
         return rows
 

@@ -22,7 +22,8 @@ from .record import Change, Figure, Report, Snapshot  # noqa: F401
 from .search import has_tokens, holds, is_among_holders
 
 # Without letters and digits that look alike, for a slug is read out and typed, too. Ten of them are
-# 49 bits: whoever tries addresses at random finds none of the polls that are open by link only.
+# 49 bits, not the 128 that OWASP ASVS 5.0 asks for in 11.5.1: nobody types 26 characters. In their
+# place failed look-ups are limited by internet address (FAILED_LOOKUPS in views.py).
 SLUG_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 SLUG_LENGTH = 10
 

@@ -9,6 +9,7 @@ from django.core.paginator import InvalidPage, Paginator
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -23,6 +24,7 @@ from django.views.generic.detail import SingleObjectMixin
 from .languages import asked_language
 from .models import Poll, polls_updated
 from .shared_copy import ProcessStore, SharedCopy, forget_now_and_on_commit
+from .typed import clean_code
 from .views import BallotView, UnlistedMixin
 
 KEPT_HERE = 24 * 60 * 60
@@ -49,7 +51,18 @@ class ShareView(BallotView):
     """
 
     template_name = "polls/share.html"
+    not_found_template = "polls/unknown.html"
     kept_queries = set()
+
+    def get(self, request, *args, **kwargs):
+        slug = clean_code(self.link)
+        if slug and slug != self.link:
+            # Typed from paper, or copied with a full stop behind it.
+            query = request.META["QUERY_STRING"]
+            return redirect(reverse("share", args=[slug]) + (f"?{query}" if query else ""))
+        if not slug:
+            raise Http404
+        return super().get(request, *args, **kwargs)
 
     def audience(self):
         return None if self.request.user.is_authenticated else "strangers"

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
@@ -65,7 +66,9 @@ def error_pages(get_response):
             page = render(request, "405.html", status=405)
             page["Allow"] = response["Allow"]
             return page
-        if response.status_code == 404 and settings.DEBUG:
+        # A view's own page stays.
+        is_own = isinstance(response, TemplateResponse)
+        if response.status_code == 404 and settings.DEBUG and not is_own:
             return render(request, "404.html", status=404)
         return response
 

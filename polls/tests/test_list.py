@@ -480,11 +480,11 @@ def lost_replica(monkeypatch):
     """A replica whose host is gone: each who asks it waits for nothing."""
     asked, rows_of = [], PollListView.rows_of
 
-    def ask(view, database, paging):
+    def ask(view, database):
         asked.append(database)
         if database == "replica":
             raise OperationalError("connection timeout expired")
-        return rows_of(view, database, paging)
+        return rows_of(view, database)
 
     monkeypatch.setattr("polls.listing.connections", ["default", "replica"])
     monkeypatch.setattr(PollListView, "rows_of", ask)
@@ -511,9 +511,9 @@ def test_a_late_replica_shows_no_poll_that_the_primary_does_not_list(client, mon
     rows_of = PollListView.rows_of
     monkeypatch.setattr("polls.listing.connections", {"replica": connection, "default": connection})
 
-    def late_rows(view, database, paging):
+    def late_rows(view, database):
         assert database == "replica"
-        rows = rows_of(view, "default", paging)
+        rows = rows_of(view, "default")
         Poll.objects.filter(pk=polls[-1].pk).update(hidden_because="Spam.")
         Poll.objects.filter(pk=polls[-2].pk).update(is_listed=False)
         return rows
