@@ -6,7 +6,6 @@ from time import monotonic
 
 from django.db import OperationalError, connections, transaction
 from django.db.models import prefetch_related_objects
-from django.http import Http404
 from django.utils.functional import cached_property
 from django.utils.translation import gettext, pgettext_lazy
 from django.views.generic import TemplateView
@@ -16,7 +15,7 @@ from two_factor.steps import when_again
 from .address_limit import AddressLimit, refused
 from .kept import KeptMixin
 from .models import Poll
-from .paging import Paging
+from .paging import page_of
 from .search import MAX_SEARCH_LENGTH, MAX_WORDS, words_held, words_in
 
 logger = logging.getLogger(__name__)
@@ -89,13 +88,13 @@ class PollListView(KeptMixin, TemplateView):
         return words_in(self.typed)[:MAX_WORDS]
 
     def get_context_data(self, **kwargs):
-        is_too_slow = False
+        fields, is_too_slow = self.orders[self.kind], False
         try:
-            page = self.page(self.request.GET)
+            page = page_of(self.request.GET, fields, PER_PAGE, self.rows_for)
         except SearchTimeout:
-            page, is_too_slow = {"rows": [], "number": 1}, True
-        if not page["rows"] and page["number"] > 1 and not self.is_beside_a_row:
-            raise Http404
+            page, is_too_slow = {"rows": []}, True
+        if self.is_from_replica:
+            page["rows"] = still_listed(page["rows"])
         return super().get_context_data(
             polls=page.pop("rows"),
             kind=self.kind,
@@ -103,26 +102,14 @@ class PollListView(KeptMixin, TemplateView):
             typed=self.typed,
             words=self.words,
             max_words=MAX_WORDS if len(words_in(self.typed)) > MAX_WORDS else 0,
-            is_past_end=self.is_beside_a_row,
             is_too_slow=is_too_slow,
             **page,
             **kwargs,
         )
 
-    @property
-    def is_beside_a_row(self) -> bool:
-        """Whether a link of ours led here: that its page is empty by now is nobody's fault."""
-        return not self.request.GET.keys().isdisjoint({"before", "after"})
-
-    def page(self, query) -> dict:
-        self.paging = Paging(query, self.orders[self.kind], PER_PAGE)
-        rows = self.rows()
-        if self.paging.is_at_start(rows):
-            return self.page({})
-        page = self.paging.page(rows)
-        if self.is_from_replica:
-            page["rows"] = still_listed(page["rows"])
-        return page
+    def rows_for(self, paging) -> list[Poll]:
+        self.paging = paging
+        return self.rows()
 
     def rows(self) -> list[Poll]:
         """Return the polls of the page, and one more where another page follows.

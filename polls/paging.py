@@ -96,6 +96,8 @@ class Paging:
         return {
             "rows": rows,
             "number": self.number,
+            # A link of ours led here. That nothing is left is nobody's fault.
+            "is_past_end": self.place is not None and not rows,
             "newer": self.link(-1, "after", rows[0]) if rows and not is_first else None,
             "older": self.link(1, "before", rows[-1]) if rows and has_older else None,
         }
@@ -103,6 +105,20 @@ class Paging:
     def link(self, step: int, name: str, row) -> dict:
         number = max(1, self.number + step)
         return {"page": number, name: str(Place.of(row, self.fields))}
+
+
+def page_of(query, fields, per_page: int, fetch) -> dict:
+    """Return ``Paging.page`` of the rows that ``fetch`` returns for a Paging.
+
+    Raises Http404 for a page that is not there.
+    """
+    paging = Paging(query, fields, per_page)
+    rows = fetch(paging)
+    if paging.is_at_start(rows):
+        return page_of({}, fields, per_page, fetch)
+    if not rows and paging.number > 1 and paging.place is None:
+        raise Http404
+    return paging.page(rows)
 
 
 def read_number(text: str) -> int:
