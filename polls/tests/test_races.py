@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from polls.ballots import VotingClosed, voter_mark
 from polls.models import Ballot, Figure, Poll, Vote
+from polls.moderation import hide, show_again
 from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
@@ -146,3 +147,12 @@ def test_an_edit_waits_for_a_first_vote_under_way_and_finds_the_poll_locked(veri
 
     assert set(in_parallel(2, vote_or_edit)) == {"voted", 200}
     assert Poll.objects.get().question == "Tea?"
+
+
+def test_of_many_who_hide_a_poll_at_once_one_does_it():
+    poll = PollFactory()
+    reasons = count()
+    hidden = in_parallel(20, lambda: hide(Poll.objects.get(pk=poll.pk), f"Reason {next(reasons)}."))
+    assert sorted(hidden) == [False] * 19 + [True]
+    shown = in_parallel(20, lambda: show_again(Poll.objects.get(pk=poll.pk)))
+    assert sorted(shown) == [False] * 19 + [True]
