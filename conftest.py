@@ -5,6 +5,7 @@ from django.core.cache import cache
 from django.db import connection
 
 from polls import picture_cache
+from polls.sharing import sitemaps
 from two_factor.mixins import set_verified
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
 
@@ -30,6 +31,7 @@ def fresh_pages(monkeypatch):
     monkeypatch.setattr("polls.kept.KEPT", 0)
     cache.clear()
     picture_cache.clear()
+    sitemaps.clear()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from .forms import changes_told
 from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
-from .search import words_in
+from .search import MAX_WORDS, words_in
 
 
 class PollForm(forms.ModelForm):
@@ -165,7 +165,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         )
 
     def get_search_results(self, request, queryset, search_term):
-        words = words_in(search_term)
+        words = words_in(search_term)[:MAX_WORDS]
         if search_term and not words:
             return queryset.none(), False
         return queryset.search(words, authors_too=True), False

@@ -13,6 +13,7 @@ from two_factor import signals
 from two_factor.mixins import next_url
 
 from .models import Figure, Poll
+from .typed import clean_code
 
 # The pages that somebody comes back to who wants to vote.
 PAGES = {"polls:ballot", "polls:results", "share"}
@@ -23,7 +24,11 @@ def poll_ahead(request) -> Poll | None:
     match = resolve(unquote(urlsplit(next_url(request)).path))
     if match.view_name not in PAGES:
         return None
-    return Poll.objects.published().filter(**match.kwargs).only("pk").first()
+    where = dict(match.kwargs)
+    if "slug" in where:
+        # As typed: PostgreSQL takes no NUL, among others.
+        where["slug"] = clean_code(where["slug"])
+    return Poll.objects.published().filter(**where).only("pk").first()
 
 
 def note(request, kind):

@@ -4,12 +4,13 @@ What is each reader's own on such a page, the token of its forms and the name in
 there as words that nobody can guess, and gives way to the reader's own. Whoever sees something else
 of their own gets a page made for them: authors and staff, and who is told something (messages).
 
-Each process keeps for itself, so a page of another process may be so much older: ``KEPT`` seconds.
+Each process keeps its own pages. A page is rebuilt after ``KEPT`` seconds, and no one is shown one
+that is older than twice that: so long it takes at most until a change made in another process,
+such as a poll that staff hid, is seen here. Changes made in this process are seen at once.
 """
 
 import re
 import secrets
-import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -24,7 +25,8 @@ from django.template.defaultfilters import truncatechars
 from django.utils.html import escape
 from django.utils.text import compress_string
 
-from .models import Choice, Poll
+from .models import Choice, Poll, polls_updated
+from .shared_copy import ProcessStore, SharedCopy, forget_now_and_on_commit
 
 KEPT = 1  # seconds
 ACCEPTS_GZIP = re.compile(r"\bgzip\b")
@@ -45,17 +47,18 @@ class Page:
     body: bytes | None
     gzipped: bytes | None
     poll: Poll | None
-    made_at: float
-    expires: float
 
 
-pages: dict[tuple, Page] = {}
+def pages_in(values) -> list[Page]:
+    return [value[1] for value in values if isinstance(value, tuple)]
 
 
-def is_full() -> bool:
-    # Copied first, for other threads keep pages meanwhile.
-    characters = sum(len(page.html) for page in list(pages.values()))
-    return len(pages) >= MOST or characters >= MOST_CHARACTERS
+def is_full(values) -> bool:
+    kept = pages_in(values)
+    return len(kept) >= MOST or sum(len(page.html) for page in kept) >= MOST_CHARACTERS
+
+
+pages = ProcessStore(is_full)
 
 
 class KeptMixin:
@@ -69,18 +72,31 @@ class KeptMixin:
         return None
 
     def get(self, request, *args, **kwargs):
-        key = self.kept_under()
-        if key is None:
+        name = self.kept_under()
+        if name is None:
             return super().get(request, *args, **kwargs)
-        page = pages.get(key)
-        if page is None or not self.is_good(page):
-            began = time.time()
-            response = super().get(request, *args, **kwargs)
-            if not self.is_for_all(getattr(self, "object", None)):
-                return response
-            page = self.keep(key, response, began)
+        copy = SharedCopy(pages, name, KEPT, 2 * KEPT)
+        page = copy.get(self.not_before())
+        if page is None or not self.is_for_all(page.poll):
+            page = copy.rebuild(self.make_page)
+        if page is None:
+            return self.own_response
         self.object = page.poll
         return self.answer(page)
+
+    def make_page(self) -> Page | None:
+        """Return the page for everyone; None where ``own_response`` is for its reader alone."""
+        response = super().get(self.request, *self.args, **self.kwargs)
+        poll = getattr(self, "object", None)
+        if response.status_code != 200 or not self.is_for_all(poll):
+            self.own_response = response
+            return None
+        user = ANYBODY if self.request.user.is_authenticated else AnonymousUser()
+        response.context_data |= {"csrf_token": TOKEN, "user": user}
+        html = response.render().text
+        is_nobodys = TOKEN not in html and NAME not in html
+        body = html.encode() if is_nobodys else None
+        return Page(html, body, compress_string(body) if body else None, poll)
 
     def kept_under(self):
         request = self.request
@@ -95,16 +111,6 @@ class KeptMixin:
         language = request.LANGUAGE_CODE
         return host, path, request.user.is_authenticated, audience, language
 
-    def is_good(self, page) -> bool:
-        now = time.time()
-        if not self.is_for_all(page.poll) or page.made_at > now or page.made_at < self.not_before():
-            return False
-        if now < page.expires:
-            return True
-        # Of many readers at once the first makes it anew, and the others get the last one.
-        page.expires = now + KEPT
-        return False
-
     def not_before(self) -> float:
         """Return the moment (seconds since 1970) before which no page for this reader was made."""
         return 0
@@ -117,19 +123,6 @@ class KeptMixin:
         is_author = user.is_authenticated and user.pk == poll.author_id
         # A listed poll needs no link in its address, and made-up ones would crowd pages out.
         return not (is_author or user.is_staff or (poll.is_listed and self.request.GET))
-
-    def keep(self, key, response, began):
-        user = ANYBODY if self.request.user.is_authenticated else AnonymousUser()
-        response.context_data |= {"csrf_token": TOKEN, "user": user}
-        html = response.render().text
-        is_nobodys = TOKEN not in html and NAME not in html
-        body = html.encode() if is_nobodys else None
-        gzipped = compress_string(body) if body else None
-        page = Page(html, body, gzipped, getattr(self, "object", None), began, began + KEPT)
-        if is_full():
-            pages.clear()
-        pages[key] = page
-        return page
 
     def answer(self, page):
         # What is a signed-in person's own could be guessed from the length of a compressed page
@@ -155,6 +148,7 @@ class KeptMixin:
 
 @receiver([post_save, post_delete], sender=Poll)
 @receiver([post_save, post_delete], sender=Choice)
+@receiver(polls_updated)
 def forget(**kwargs):
     """Forget all pages, where this process changes a poll."""
-    pages.clear()
+    forget_now_and_on_commit(pages.clear)

@@ -1,30 +1,41 @@
 """The list of polls, which everybody can read and search."""
 
 import logging
+from contextlib import contextmanager
 from time import monotonic
 
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.db.models import prefetch_related_objects
-from django.http import Http404
 from django.utils.functional import cached_property
-from django.utils.translation import pgettext_lazy
+from django.utils.translation import gettext, pgettext_lazy
 from django.views.generic import TemplateView
 
+from two_factor.steps import when_again
+
+from .address_limit import AddressLimit, refused
 from .kept import KeptMixin
 from .models import Poll
-from .search import LONGEST_SEARCH, MOST_WORDS, words_in
+from .paging import page_of
+from .search import MAX_SEARCH_LENGTH, MAX_WORDS, words_held, words_in
 
 logger = logging.getLogger(__name__)
 
+# Enough for everyone behind one address, and on the mean one search a second at most.
+SEARCHES = AddressLimit("search", most=600, seconds=600)
+MAX_SEARCH_SECONDS = 5
+QUERY_CANCELED = "57014"  # SQLSTATE of PostgreSQL
+
 PER_PAGE = 20
-# More digits than a page number needs.
-LONGEST_NUMBER = 5
 # Among so many of the first polls a search looks before it asks the indexes: a word that most polls
 # have fills a page from these, and the indexes would list all the rest.
 NEAR = 2 * PER_PAGE
 COMMON = NEAR // 6
 # Seconds for which a replica that did not answer is left alone, lest each reader wait for it anew.
 LEFT_ALONE = 5
+
+
+class SearchTimeout(Exception):
+    """The database did not find an answer in time."""
 
 
 class PollListView(KeptMixin, TemplateView):
@@ -37,15 +48,26 @@ class PollListView(KeptMixin, TemplateView):
         "closed": pgettext_lazy("polls", "Closed"),
     }
     orders = {
-        "open": "newest_first",
-        "upcoming": "newest_first",
-        "closed": "latest_closed_first",
+        "open": ("opens_at", "pk"),
+        "upcoming": ("opens_at", "pk"),
+        "closed": ("closes_at", "opens_at", "pk"),
     }
 
     kept_queries = {"show"}
 
     # Of the process.
     replica_away_until = 0.0
+    is_from_replica = False
+
+    def get(self, request, *args, **kwargs):
+        wait = SEARCHES.count(request) if self.words else 0
+        if wait:
+            return refused(self.render_to_response(self.refusal(wait)), wait)
+        return super().get(request, *args, **kwargs)
+
+    def refusal(self, wait: int) -> dict:
+        problem = when_again(gettext("Too many searches came from your internet address."), wait)
+        return {"problem": problem, "kind": self.kind, "kinds": self.kinds, "typed": self.typed}
 
     def audience(self):
         is_kind = self.request.GET.get("show", "open") == self.kind
@@ -56,39 +78,38 @@ class PollListView(KeptMixin, TemplateView):
         asked = self.request.GET.get("show")
         return asked if asked in self.kinds else "open"
 
-    @property
-    def number(self) -> int:
-        asked = self.request.GET.get("page") or "1"
-        is_number = asked.isascii() and asked.isdecimal() and len(asked) <= LONGEST_NUMBER
-        if not is_number or int(asked) < 1:
-            raise Http404
-        return int(asked)
-
     @cached_property
     def typed(self) -> str:
         # PostgreSQL takes no NUL in a text.
-        return self.request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+        return self.request.GET.get("q", "").replace("\0", "").strip()[:MAX_SEARCH_LENGTH]
 
     @cached_property
     def words(self) -> list[str]:
-        return words_in(self.typed)
+        return words_in(self.typed)[:MAX_WORDS]
 
     def get_context_data(self, **kwargs):
-        rows, number = self.rows(), self.number
-        if number > 1 and not rows:
-            raise Http404
+        fields, is_too_slow = self.orders[self.kind], False
+        try:
+            page = page_of(self.request.GET, fields, PER_PAGE, self.rows_for)
+        except SearchTimeout:
+            page, is_too_slow = {"rows": []}, True
+        if self.is_from_replica:
+            page["rows"] = still_listed(page["rows"])
         return super().get_context_data(
-            polls=rows[:PER_PAGE],
+            polls=page.pop("rows"),
             kind=self.kind,
             kinds=self.kinds,
             typed=self.typed,
             words=self.words,
-            most_words=MOST_WORDS if len(self.typed.split()) > MOST_WORDS else 0,
-            number=number,
-            newer=number - 1,
-            older=number + 1 if len(rows) > PER_PAGE else 0,
+            max_words=MAX_WORDS if len(words_in(self.typed)) > MAX_WORDS else 0,
+            is_too_slow=is_too_slow,
+            **page,
             **kwargs,
         )
+
+    def rows_for(self, paging) -> list[Poll]:
+        self.paging = paging
+        return self.rows()
 
     def rows(self) -> list[Poll]:
         """Return the polls of the page, and one more where another page follows.
@@ -116,37 +137,59 @@ class PollListView(KeptMixin, TemplateView):
             logger.warning("The replica did not answer: %s", type(error).__name__)
             return None
         view.replica_away_until = 0.0
+        self.is_from_replica = True
         return rows
 
     def rows_of(self, database) -> list[Poll]:
         # Counting them all would cost the more, the more there are.
-        begin = (self.number - 1) * PER_PAGE
-        end = begin + PER_PAGE + 1
-        rows = list(self.found(Poll.objects.listed().using(database), begin, end))
+        listed = getattr(Poll.objects.listed().using(database), self.kind)()
+        polls = self.paging.narrow(listed)
+        rows = list(self.found(polls, self.paging.begin, self.paging.end))
         prefetch_related_objects(rows, "choices")
         return rows
 
-    def found(self, listed, begin, end):
-        polls = getattr(listed, self.kind)()
-        polls = getattr(polls, self.orders[self.kind])().defer("description")
+    def found(self, polls, begin, end):
         if not self.typed:
-            return polls[begin:end]
+            return polls.defer("description")[begin:end]
         if not self.words:
             return []
-        near = list(polls.telling(self.words)[:NEAR])
-        rows = [poll for poll in near if all(told(poll, self.words))]
+        near = list(polls.prefetch_related("choices")[:NEAR])
+        held = [words_held(poll, self.words) for poll in near]
+        rows = [poll for poll, has in zip(near, held, strict=True) if all(has)]
         if len(near) < NEAR or len(rows) >= end:
             return rows[begin:end]
-        return polls.search(*rarer_first(near, self.words))[begin:end]
+        found = polls.search(*rarer_first(held, self.words)).defer("description")
+        with search_timeout(polls.db):
+            return list(found[begin:end])
 
 
-def told(poll, words) -> list[bool]:
-    return [getattr(poll, f"has_{n}") for n in range(len(words))]
+def still_listed(polls: list[Poll]) -> list[Poll]:
+    """Return those that the primary lists, too: a replica may be late by any time."""
+    pks = [poll.pk for poll in polls]
+    listed = set(Poll.objects.listed().filter(pk__in=pks).values_list("pk", flat=True))
+    return [poll for poll in polls if poll.pk in listed]
 
 
-def rarer_first(near, words):
+@contextmanager
+def search_timeout(database: str):
+    """End what takes longer than ``MAX_SEARCH_SECONDS`` on PostgreSQL, with SearchTimeout."""
+    connection = connections[database]
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic(database), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {int(1000 * MAX_SEARCH_SECONDS)}")
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
+            raise
+        raise SearchTimeout from error
+
+
+def rarer_first(held: list[list[bool]], words):
     """Part the words into those to ask the indexes for, and those that too many polls hold."""
-    holders = [sum(column) for column in zip(*(told(poll, words) for poll in near), strict=True)]
+    holders = [sum(column) for column in zip(*held, strict=True)]
     common = [word for word, number in zip(words, holders, strict=True) if number > COMMON]
     rare = [word for word in words if word not in common]
     return (rare, common) if rare else (words, [])

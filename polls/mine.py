@@ -1,13 +1,17 @@
 """The polls that somebody made, with what happened on the way to their votes."""
 
-from django.views.generic import ListView, View
+from django.views.generic import TemplateView, View
 
 from two_factor.mixins import TwoFactorMixin
 
 from .authoring import can_make_polls
 from .csv_export import as_text, csv_of, dated_name
 from .models import Poll
+from .paging import page_of
 
+PER_PAGE = 20
+# By which moment each kind is ordered; the others by their opening.
+ORDERS = {Poll.Kind.DRAFTS: "created_at", Poll.Kind.TRASH: "trashed_at"}
 CSV_COUNTS = {
     "sent": "codes_sent",
     "proven": "phones_proven",
@@ -19,12 +23,10 @@ CSV_COUNTS = {
 CSV_HEADER = ["id", "question", "kind", "opens_at", "closes_at", "votes", *CSV_COUNTS.values()]
 
 
-class MineView(TwoFactorMixin, ListView):
+class MineView(TwoFactorMixin, TemplateView):
     """The visitor's own polls of one kind, with what happened on the way to their votes."""
 
     template_name = "polls/mine.html"
-    context_object_name = "polls"
-    paginate_by = 20
 
     @property
     def kind(self):
@@ -35,11 +37,19 @@ class MineView(TwoFactorMixin, ListView):
         own = Poll.objects.filter(author=self.request.user)
         return own.of_kind(self.kind).with_figures()
 
+    def rows_for(self, paging):
+        return list(paging.narrow(self.get_queryset())[paging.begin : paging.end])
+
     def get_context_data(self, **kwargs):
+        fields = (ORDERS.get(self.kind, "opens_at"), "pk")
+        page = page_of(self.request.GET, fields, PER_PAGE, self.rows_for)
+        polls = page.pop("rows")
         return super().get_context_data(
+            polls=polls,
             kind=self.kind,
             kinds=Poll.Kind.choices,
             can_make_polls=can_make_polls(self.request.user),
+            **page,
             **kwargs,
         )
 

@@ -1,5 +1,7 @@
 """Reports of polls that do not belong here, and what staff do about them."""
 
+from datetime import timedelta
+
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -7,24 +9,37 @@ from django.db import IntegrityError, transaction
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 from django.views.generic import FormView
 
 from two_factor.mail import send
 from two_factor.models import DAY, Limit, Limited
 from two_factor.steps import when_again
 
+from .address_limit import AddressLimit
 from .models import Poll, Report
 from .views import PollMixin, with_query
+from .wording import look_of
 
 # Reports by one user in a day: more than a careful reader finds, and few enough to read. A report
 # does nothing by itself, so that a crowd can bury a poll only under work.
 MOST_REPORTS = 20
 
+# Reports from one internet address in a day: those of everyone in a school or an office.
+ADDRESS_REPORTS = AddressLimit("reports by address", most=100, seconds=DAY)
+
 THANKS = _("Thank you for the report. Somebody who runs this site will look at the poll.")
 REPORTED = _("You have reported this poll. Somebody who runs this site will look at it.")
+NO_REASON_ERROR = _("Give a reason: without one the author cannot mend anything.")
 OWN = _("This poll is your own, so there is nothing to report. You can change it, or take it away.")
+
+
+class LinesField(forms.CharField):
+    """A text of several lines, whose line ends count once, as in the browser."""
+
+    def to_python(self, value):
+        return super().to_python(value).replace("\r\n", "\n")
 
 
 class ReportForm(forms.ModelForm):
@@ -35,6 +50,7 @@ class ReportForm(forms.ModelForm):
             "reason": _("What is wrong with this poll?"),
             "words": _("In your words (optional)"),
         }
+        field_classes = {"words": LinesField}
         help_texts = {"words": _("Whoever made the poll is not told who reported it.")}
         widgets = {
             "reason": forms.RadioSelect,
@@ -48,19 +64,24 @@ class ReportForm(forms.ModelForm):
 
 
 class HideForm(forms.Form):
-    because = forms.CharField(
+    because = LinesField(
         label=_("The reason, as the author will read it"),
         max_length=300,
-        error_messages={
-            "required": _("Give a reason: without one the author cannot mend anything.")
-        },
+        error_messages={"required": NO_REASON_ERROR},
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
     )
 
+    def clean_because(self):
+        because = self.cleaned_data["because"]
+        # Signs that show nothing are no reason, and an empty one is what a shown poll has.
+        if not look_of(because):
+            raise forms.ValidationError(NO_REASON_ERROR)
+        return because
 
-def count_report(user):
-    """Count one more report today, or raise Limited."""
-    limit = Limit.objects.add("reports", user.pk, DAY)
+
+def count_report(request):
+    """Count one more report today, by user and by internet address, or raise Limited."""
+    limit = Limit.objects.add("reports", request.user.pk, DAY)
     if limit.count > MOST_REPORTS:
         words = ngettext(
             "One account makes at most %(most)d report a day.",
@@ -68,6 +89,9 @@ def count_report(user):
             MOST_REPORTS,
         )
         raise Limited(words % {"most": MOST_REPORTS}, limit.ends_at - timezone.now())
+    if wait := ADDRESS_REPORTS.count(request):
+        reason = gettext("Too many reports came from your internet address.")
+        raise Limited(reason, timedelta(seconds=wait))
 
 
 class ReportView(PollMixin, FormView):
@@ -104,7 +128,7 @@ class ReportView(PollMixin, FormView):
         report = form.instance
         report.poll, report.reporter = self.object, self.request.user
         try:
-            count_report(self.request.user)
+            count_report(self.request)
             with transaction.atomic():
                 report.save()
         except Limited as limited:
@@ -123,14 +147,28 @@ class ReportView(PollMixin, FormView):
         return response
 
 
+@transaction.atomic
+def set_hidden(poll: Poll, because: str) -> bool:
+    """Write the reason, or take it away; return whether that made a difference.
+
+    Votes, and whoever hides or shows the poll at the same moment, wait for the lock. The poll is
+    saved as a model, so that what is kept of its pages and results goes.
+    """
+    row = Poll.objects.select_for_update().filter(pk=poll.pk).first()
+    if row is None or bool(row.hidden_because) == bool(because):
+        return False
+    row.hidden_because = because
+    row.save(update_fields=["hidden_because"])
+    return True
+
+
 def hide(poll: Poll, because: str) -> bool:
     """Take the poll out of sight, settle its reports, and tell its author why.
 
     Returns False where it is hidden already, and keeps the reason that its author was told.
     """
     with transaction.atomic():
-        shown = Poll.objects.filter(pk=poll.pk, hidden_because="")
-        is_new = bool(shown.update(hidden_because=because))
+        is_new = set_hidden(poll, because)
         settle(poll.reports)
     if is_new:
         tell_author(poll, "hidden", because=because)
@@ -139,8 +177,7 @@ def hide(poll: Poll, because: str) -> bool:
 
 def show_again(poll: Poll) -> bool:
     """Take back ``hide``; returns False where the poll is not hidden."""
-    hidden = Poll.objects.filter(pk=poll.pk).exclude(hidden_because="")
-    is_new = bool(hidden.update(hidden_because=""))
+    is_new = set_hidden(poll, "")
     if is_new:
         tell_author(poll, "shown_again")
     return is_new

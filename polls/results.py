@@ -22,7 +22,7 @@ from .kept import KeptMixin
 from .languages import asked_language, in_language
 from .models import Ballot
 from .tally import snapshot, tally
-from .views import PollMixin
+from .views import FAILED_LOOKUPS, PollMixin, too_many_lookups
 
 CSV_HEADER = ["choice_id", "choice", "votes", "share"]
 # Seconds: how often a page asks for newer results, and how seldom it reads a change out.
@@ -215,6 +215,8 @@ class ResultsJsonView(ExportView):
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             return super().dispatch(request, *args, **kwargs)
         copy = watching.shared_copy(kwargs["pk"], self.link)
+        if copy.get("link") and (wait := FAILED_LOOKUPS.wait(request)):
+            return too_many_lookups(request, wait)
         if request.method == "OPTIONS":
             response = HttpResponse(status=204, headers={"Allow": "GET, HEAD, OPTIONS"})
             return with_cors(response) if copy.get("is_public") else response

@@ -1,45 +1,129 @@
-"""Which polls hold the words of a search: PostgreSQL asks its full text, SQLite compares texts."""
+"""Which polls hold the words of a search.
 
-from functools import reduce
+One rule, for both databases and for Python alike: a word is found where it begins a word of the
+text, in any case. Scripts that are written without spaces, and words with signs such as C++ and
+100%, are found wherever they stand. PostgreSQL finds candidates by an index (migration 0010);
+SQLite, for small sites, looks at each text.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache, reduce
+from itertools import groupby
 from operator import or_
 
 from django.db import connection
+from django.db.backends.signals import connection_created
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, Value
-from django.db.models.functions import Left, Replace
+from django.dispatch import receiver
 
-LONGEST_SEARCH = 100  # characters
+MAX_SEARCH_LENGTH = 100  # characters
 # Each word is one more look through the indexes.
-MOST_WORDS = 10
-# PostgreSQL makes no index entry of more than a megabyte; nobody reads as far as this.
-LONGEST_DOCUMENT = 20_000  # characters
-POLL, CHOICE = ["question", "description"], ["text"]
+MAX_WORDS = 5
+# What stands further behind in a text is not found. PostgreSQL makes no index entry of more than a
+# megabyte, and forms take no text that is longer.
+MAX_TEXT_LENGTH = 20_000  # characters
+# Letters and digits of scripts that put spaces between words: Latin, Greek, Cyrillic, Armenian,
+# Hebrew, Arabic, Georgian and Korean. Ranges of code points, in regular expressions of Python and
+# of PostgreSQL: [[:alnum:]] is another set in each locale of a database.
+SPACED = "0-9A-Za-zÀ-ÖØ-öø-ɏΆΈ-ΊΌΎ-ΡΣ-ώЀ-ҁҊ-ԯԱ-Ֆա-ևא-תؠ-ؿف-ي٠-٩ٱ-ۓ۰-۹ა-ჺჼ-ჿḀ-ỿ가-힣"
+# Scripts without such spaces, or whose vowels are marks: of India, Thailand, Burma and Cambodia;
+# Japanese and Chinese. Each character is indexed as a word.
+UNSPACED = "\u0900-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+UNSPACED += "\uf900-\ufaff\U00020000-\U0003ffff"
+SIGNS = "+#%"
+TOKENS = re.compile(f"[{SPACED}]+|[{UNSPACED}]")
+POLL_FIELDS, CHOICE_FIELDS = ["question", "description"], ["text"]
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case, letter by letter, as PostgreSQL's ``lower`` does it."""
+    return text.replace("İ", "i").replace("Σ", "σ").lower().replace("ς", "σ")
+
+
+def is_part_of_word(character: str) -> bool:
+    is_mark = unicodedata.category(character).startswith("M")
+    return character.isalnum() or is_mark or character in SIGNS
 
 
 def words_in(typed: str) -> list[str]:
-    """Return each word once; what has neither letter nor digit, such as an operator, is none."""
-    # PostgreSQL takes no NUL in a text.
-    words = typed.replace("\0", "")[:LONGEST_SEARCH].split()
-    return [word for word in dict.fromkeys(words) if any(map(str.isalnum, word))][:MOST_WORDS]
+    """Return the unique words of a search, ``MAX_WORDS`` at most, in lower case.
+
+    They are split at every character that is neither letter, digit nor sign. What has no letter
+    or digit is dropped.
+    """
+    typed = fold(unicodedata.normalize("NFC", typed[:MAX_SEARCH_LENGTH]))
+    runs = ("".join(run) for is_part, run in groupby(typed, is_part_of_word) if is_part)
+    # A sign at the beginning is an operator elsewhere, and a mark there has lost its letter.
+    words = (re.sub(r"^[\W_]+", "", run) for run in runs)
+    return list(dict.fromkeys(filter(None, words)))
+
+
+@lru_cache(maxsize=256)
+def pattern_of(word: str) -> str:
+    """Return the regular expression that finds the word in a folded text."""
+    escaped = "".join(f"\\{character}" if character in SIGNS else character for character in word)
+    begins_word = re.match(f"[{SPACED}]", word)
+    return f"(?<![{SPACED}]){escaped}" if begins_word else escaped
+
+
+def holds_word(text: str, word: str) -> bool:
+    return re.search(pattern_of(word), fold(text[:MAX_TEXT_LENGTH])) is not None
+
+
+def words_held(poll, words: list[str]) -> list[bool]:
+    """Return for each word whether the poll, with its choices loaded, holds it."""
+    texts = [poll.question, poll.description, *(choice.text for choice in poll.choices.all())]
+    folded = [fold(text[:MAX_TEXT_LENGTH]) for text in texts]
+    patterns = [re.compile(pattern_of(word)) for word in words]
+    return [any(map(pattern.search, folded)) for pattern in patterns]
+
+
+@receiver(connection_created)
+def add_function(connection, **kwargs):
+    if connection.vendor == "sqlite":
+        connection.connection.create_function("holds_word", 2, holds_word, deterministic=True)
+
+
+def condition(*expressions, **kwargs) -> Q:
+    return Q(Func(*expressions, output_field=BooleanField(), **kwargs))
+
+
+def is_in(field: str, word: str) -> Q:
+    """Whether the field holds the word, by a look at each row."""
+    if connection.vendor == "sqlite":
+        return condition(F(field), Value(word), function="holds_word")
+    lower = Func(Func(F(field), MAX_TEXT_LENGTH, function="LEFT"), function="LOWER")
+    folded = Func(lower, Value("ς"), Value("σ"), function="TRANSLATE")
+    return condition(
+        folded, Value(pattern_of(word)), template="(%(expressions)s)", arg_joiner=" ~ "
+    )
 
 
 def has(fields: list[str], word: str) -> Q:
-    """Whether one of the fields has the word."""
-    if connection.vendor != "postgresql":
-        return reduce(or_, (Q(**{f"{field}__icontains": word}) for field in fields))
-    # Imported here, for it takes psycopg.
-    from django.contrib.postgres.search import Lexeme, SearchQuery, SearchVector, SearchVectorExact
+    """Whether one of the fields holds the word."""
+    return reduce(or_, (is_in(field, word) for field in fields))
 
-    # The indexes are made of this (migration 0002), and serve nothing that differs from it.
-    # PostgreSQL would skip what follows a < as a tag.
-    texts = (Left(Replace(field, Value("<"), Value(" ")), LONGEST_DOCUMENT) for field in fields)
-    document = SearchVector(*texts, config="simple")
-    return Q(SearchVectorExact(document, SearchQuery(Lexeme(word, prefix=True), config="simple")))
+
+def is_indexed(fields: list[str], word: str) -> Q:
+    """The same, by the index of these fields, on PostgreSQL alone."""
+    # To the letter as in migration 0010: an index of anything else would not be used.
+    tokens = Func(*map(F, fields), function="polls_search_tokens", arg_joiner=" || ' ' || ")
+    parts = " & ".join(f"'{token}':*" for token in TOKENS.findall(word))
+    query = Func(Value(parts), template="%(expressions)s::tsquery")
+    has_parts = condition(tokens, query, template="(%(expressions)s)", arg_joiner=" @@ ")
+    return has_parts if TOKENS.fullmatch(word) else has_parts & has(fields, word)
+
+
+def has_tokens(word: str) -> bool:
+    """Whether the indexes know anything of the word: not of one in a script that is rare here."""
+    return TOKENS.search(word) is not None
 
 
 def holds(word: str, choices, authors_too=False) -> Q:
     """Whether a poll has the word: to be asked about few polls, for it uses no index."""
-    of_poll = choices.filter(has(CHOICE, word), poll=OuterRef("pk"))
-    found = has(POLL, word) | Q(Exists(of_poll))
+    of_poll = choices.filter(has(CHOICE_FIELDS, word), poll=OuterRef("pk"))
+    found = has(POLL_FIELDS, word) | Q(Exists(of_poll))
     return found | has_author(word) if authors_too else found
 
 
@@ -56,10 +140,10 @@ def is_among_holders(words: list[str], polls, choices, authors_too=False) -> Q:
 
 def ids_of_holders(word: str, polls, choices, authors_too: bool):
     """Return the ids by one look at each index; of conditions joined by OR it would use neither."""
-    places = [choices.filter(has(CHOICE, word)).order_by().values("poll")]
+    places = [choices.filter(is_indexed(CHOICE_FIELDS, word)).order_by().values("poll")]
     if authors_too:
         places.append(polls.filter(has_author(word)).values("pk"))
-    return polls.filter(has(POLL, word)).values("pk").union(*places)
+    return polls.filter(is_indexed(POLL_FIELDS, word)).values("pk").union(*places)
 
 
 def has_author(word: str) -> Q:

@@ -4,14 +4,17 @@ from functools import cache
 from hashlib import sha256
 from io import BytesIO
 
-from django.contrib.sitemaps import Sitemap, views
+from django.core.paginator import InvalidPage, Paginator
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.decorators import method_decorator
 from django.utils.http import quote_etag
-from django.views.decorators.cache import cache_page
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
@@ -21,15 +24,23 @@ from pollstr.site_url import absolute_url
 
 from . import picture_cache
 from .languages import asked_language
-from .models import Poll
+from .models import Poll, polls_updated
 from .picks import picks_of
+from .shared_copy import ProcessStore, SharedCopy, forget_now_and_on_commit
+from .typed import clean_code
 from .views import BallotView, UnlistedMixin
 
-# Seconds that caches on the way keep a picture: no longer, for staff may hide its poll.
-KEPT_BY_CACHES = 10 * 60
 # Characters: a name of a host has 253 at most, and the path a few more.
 MAX_QR_LINK = 400
-SITEMAP_SECONDS = 60 * 60
+# Seconds: when a file of the sitemap is rebuilt, and how old it gets at most. A hidden poll, or one
+# that is open by link only now, is in no file that is older.
+SITEMAP_FRESH, SITEMAP_MAX_AGE = 1, 2
+# Polls in a file. The standard allows 50,000; so many are written in a moment.
+SITEMAP_LIMIT = 1000
+# Files that a process keeps.
+MAX_SITEMAPS = 20
+# Stands in shared files where each answer has the scheme and host of its own request.
+SITE = "https://site.invalid"
 
 
 class ShareView(BallotView):
@@ -42,7 +53,18 @@ class ShareView(BallotView):
     """
 
     template_name = "polls/share.html"
+    not_found_template = "polls/unknown.html"
     kept_queries = set()
+
+    def get(self, request, *args, **kwargs):
+        slug = clean_code(self.link)
+        if slug and slug != self.link:
+            # Typed from paper, or copied with a full stop behind it.
+            query = request.META["QUERY_STRING"]
+            return redirect(reverse("share", args=[slug]) + (f"?{query}" if query else ""))
+        if not slug:
+            raise Http404
+        return super().get(request, *args, **kwargs)
 
     def audience(self):
         has_own = self.request.user.is_authenticated or picks_of(self.request.session)
@@ -82,7 +104,11 @@ class PrintView(PublishedMixin, DetailView):
 
 
 class PictureView(PublishedMixin, View):
-    """A picture that caches may keep and ask after, kept by this process under what it shows."""
+    """A picture that this process keeps under what it shows.
+
+    Browsers and caches on the way keep it, and ask each time whether it still counts (``no-cache``
+    and ETag): a hidden poll's picture is shown to nobody.
+    """
 
     # Another number makes every copy out of date.
     version = 1
@@ -99,7 +125,7 @@ class PictureView(PublishedMixin, View):
                 return self.busy()
             response = HttpResponse(content, content_type=self.content_type)
         response["ETag"] = etag
-        patch_cache_control(response, public=True, max_age=KEPT_BY_CACHES)
+        patch_cache_control(response, public=True, no_cache=True)
         return response
 
     def busy(self):
@@ -195,34 +221,58 @@ def plain_card(language: str) -> bytes:
         return card.draw("", [])
 
 
-class PollSitemap(Sitemap):
-    # The standard allows 50,000 in a file; so many are made in a moment, for whoever asks.
-    limit = 1000
-
-    def items(self):
-        # Oldest first: a new poll moves no other to another file.
-        polls = Poll.objects.listed().order_by("pk")
-        return polls.only("slug", "published_at", "opens_at", "closes_at")
-
-    def location(self, poll):
-        return reverse("share", args=[poll.slug])
-
-    def lastmod(self, poll):
-        moments = [poll.published_at, poll.opens_at, poll.closes_at]
-        past = (at for at in moments if at and at <= timezone.now())
-        return max(past, default=poll.published_at)
-
-    def get_latest_lastmod(self):
-        # Django would fetch every poll to find it.
-        return None
-
-
-SITEMAPS = {"polls": PollSitemap}
+sitemaps = ProcessStore(lambda files: len(files) >= 2 * MAX_SITEMAPS)
 
 
 @require_safe
-@cache_page(SITEMAP_SECONDS)
-def sitemap(request, **section):
+def sitemap(request, section=None):
     """Answer with the polls in one file; where there are too many, with a list of such files."""
-    fits = section or PollSitemap().paginator.num_pages == 1
-    return (views.sitemap if fits else views.index)(request, SITEMAPS, **section)
+    number = request.GET.get("p", "1")
+    if section not in {None, "polls"} or not is_file_number(number):
+        raise Http404
+    # Neither host nor any other query: strangers make them up.
+    name = f"{section or 'site'} {int(number)}"
+    shared = SharedCopy(sitemaps, name, SITEMAP_FRESH, SITEMAP_MAX_AGE)
+    text = shared.get() or shared.rebuild(lambda: sitemap_file(section, int(number)))
+    site = f"{request.scheme}://{request.get_host()}"
+    headers = {"Cache-Control": "no-cache", "X-Robots-Tag": "noindex, noodp, noarchive"}
+    return HttpResponse(text.replace(SITE, site), "application/xml", headers=headers)
+
+
+def is_file_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 4 and int(text) > 0
+
+
+def sitemap_file(section, number: int) -> str:
+    """Return one file as XML, with SITE in place of the host; a number too high is a 404."""
+    # Oldest first: a new poll moves no other to another file.
+    polls = Poll.objects.listed().order_by("pk")
+    fields = ["slug", "published_at", "opens_at", "closes_at"]
+    paginator = Paginator(polls.only(*fields), SITEMAP_LIMIT)
+    if section is None and number == 1 and paginator.num_pages > 1:
+        path = reverse("django.contrib.sitemaps.views.sitemap", args=["polls"])
+        pages = ["", *(f"?p={page}" for page in paginator.page_range[1:])]
+        files = [{"location": f"{SITE}{path}{page}"} for page in pages]
+        return render_to_string("sitemap_index.xml", {"sitemaps": files})
+    try:
+        page = paginator.page(number)
+    except InvalidPage as error:
+        raise Http404 from error
+    urlset = [
+        {"location": f"{SITE}{reverse('share', args=[poll.slug])}", "lastmod": last_change(poll)}
+        for poll in page
+    ]
+    return render_to_string("sitemap.xml", {"urlset": urlset})
+
+
+def last_change(poll):
+    """Return the moment at which the public page last became another by the clock."""
+    moments = [poll.published_at, poll.opens_at, poll.closes_at]
+    past = (at for at in moments if at and at <= timezone.now())
+    return max(past, default=poll.published_at)
+
+
+@receiver([post_save, post_delete], sender=Poll)
+@receiver(polls_updated)
+def forget_sitemaps(**kwargs):
+    forget_now_and_on_commit(sitemaps.clear)

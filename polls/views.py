@@ -3,7 +3,9 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.http import Http404
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -14,8 +16,10 @@ from django.views.generic import DetailView, FormView, TemplateView
 from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import TwoFactorMixin, is_verified
+from two_factor.steps import when_again
 
 from . import watching
+from .address_limit import AddressLimit, refused
 from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, hold_poll
 from .forms import BallotForm
 from .kept import KeptMixin
@@ -52,23 +56,56 @@ RESENT_WITHIN = timedelta(minutes=1)
 REFUSED = "refused_vote"
 
 
+# Links that no poll has, in an hour: more than everyone behind one address mistypes. A link has 49
+# bits (SLUG_LENGTH), so that ten thousand addresses find one of ten thousand polls in years.
+FAILED_LOOKUPS = AddressLimit("failed lookups", most=200, seconds=60 * 60)
+
+
 def with_query(path: str, query: dict) -> str:
     encoded = urlencode(query, doseq=True)
     return f"{path}?{encoded}" if encoded else path
 
 
 class UnlistedMixin:
-    """Keep the pages of a poll that is open by link only out of search engines."""
+    """Keep the pages of a poll that is open by link only out of search engines, and from guessing.
 
-    def dispatch(self, *args, **kwargs):
-        response = super().dispatch(*args, **kwargs)
+    Who tries links is told after a while to wait, whether a link is right or not.
+    """
+
+    # A page of its own for an address that no poll has.
+    not_found_template: str | None = None
+
+    def dispatch(self, request, *args, **kwargs):
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except Http404:
+            return self.not_found(request)
         poll = getattr(self, "object", None)
-        if poll is not None and not poll.is_listed:
-            response["X-Robots-Tag"] = "noindex"
+        if poll is None or poll.is_listed:
+            return response
+        if wait := FAILED_LOOKUPS.wait(request):
+            return too_many_lookups(request, wait)
+        response["X-Robots-Tag"] = "noindex"
         return response
 
+    def not_found(self, request):
+        """Answer to an address that no poll has; without a page of its own raise Http404 again."""
+        has_link = "slug" in self.kwargs or "link" in request.GET
+        is_lookup = has_link and getattr(self, "object", None) is None
+        if is_lookup and (wait := FAILED_LOOKUPS.count(request)):
+            return too_many_lookups(request, wait)
+        if self.not_found_template is None:
+            raise Http404
+        return TemplateResponse(request, self.not_found_template, status=404)
 
-class PollMixin(TwoFactorMixin, UnlistedMixin, SingleObjectMixin):
+
+def too_many_lookups(request, wait: int):
+    reason = gettext("Too many addresses that no poll has were tried from your internet address.")
+    context = {"problem": when_again(reason, wait)}
+    return refused(TemplateResponse(request, "polls/unknown.html", context), wait)
+
+
+class PollMixin(UnlistedMixin, TwoFactorMixin, SingleObjectMixin):
     """A page about one poll, for whoever has proven a phone number."""
 
     prefetched = ["choices"]

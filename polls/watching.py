@@ -18,11 +18,12 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils.translation import get_language
 
-from .models import Choice, Poll
+from .models import Choice, Poll, polls_updated
+from .shared_copy import SharedCopy, forget_now_and_on_commit
 from .tally import tally
 
-# Seconds: how often the copy is made anew, and how old it may get while making it takes long.
-# So long it may take until a tightened rule, or a poll taken away, is noticed here.
+# Seconds: how old the copy is when it is rebuilt, and how old it gets at most. So long it takes at
+# most until a tightened rule, or a poll taken away, is noticed in another process.
 ANEW, OLDEST = 1, 2
 # So many votes a second have the copy made anew at once, for who has voted looks at the count next.
 NUDGES = 5
@@ -62,27 +63,14 @@ def names_of(pk: int) -> list[str]:
 def shared_copy(pk: int, link: str) -> dict:
     """Return the results as of a moment ago: ``rule``, ``is_public``, ``body``, ``etag`` …
 
-    Empty where they cannot be had without asking who it is, or by this ``link``. Of many readers at
-    once one makes the copy, the others get the last one meanwhile.
+    Empty where they cannot be had without asking who it is, or by this ``link``.
     """
     # No poll has such an id, and no cache takes a key of any length.
     if pk.bit_length() > 63:
         return {}
-    name = name_of(pk)
-    copy = cache.get(name)
-    if is_too_old(copy) or cache.add(f"{name}-turn", True, ANEW):
-        copy = make_copy(pk)
-        if copy:
-            cache.set(f"{name}-turn", True, ANEW)
-            cache.set(name, copy, OLDEST)
-        else:
-            cache.delete(name)
+    shared = SharedCopy(cache, name_of(pk), ANEW, OLDEST)
+    copy = shared.get() or shared.rebuild(lambda: make_copy(pk)) or {}
     return copy if copy.get("link") in {"", link} else {}
-
-
-def is_too_old(copy: dict | None) -> bool:
-    # The process's own cache keeps for long what a clock that ran ahead put there.
-    return copy is None or abs(time.time() - copy["made_at"]) > OLDEST
 
 
 def nudge(pk: int):
@@ -99,24 +87,29 @@ def nudge(pk: int):
         cache.delete_many([f"{name}-turn" for name in names_of(pk)])
 
 
+@receiver(polls_updated)
+def forget_copies(pks, **kwargs):
+    names = [name for pk in pks for name in names_of(pk)]
+    forget_now_and_on_commit(lambda: cache.delete_many(names))
+
+
 @receiver([post_save, post_delete], sender=Poll)
-def forget_copy(sender, instance, **kwargs):
-    cache.delete_many(names_of(instance.pk))
+def forget_copy(instance, **kwargs):
+    forget_copies([instance.pk])
 
 
 @receiver([post_save, post_delete], sender=Choice)
-def forget_copy_with_choice(sender, instance, **kwargs):
-    cache.delete_many(names_of(instance.poll_id))
+def forget_copy_with_choice(instance, **kwargs):
+    forget_copies([instance.poll_id])
 
 
-def make_copy(pk: int) -> dict:
+def make_copy(pk: int) -> dict | None:
     poll = Poll.objects.published().filter(pk=pk).first()
     if poll is None or not (is_public(poll) or poll.results_for in BY_KEY):
-        return {}
+        return None
     body, etag = written(poll, tally(poll))
     return {
         "link": "" if poll.is_listed else poll.slug,
-        "made_at": time.time(),
         "rule": poll.results_for,
         "is_public": is_public(poll),
         "body": body,

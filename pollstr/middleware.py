@@ -1,9 +1,11 @@
 """What every answer has: headers that fence the site in, and a page in the site's look."""
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.utils import translation
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 # What the site never asks a browser for, and no frame or script in its pages may have either.
 DEVICES = ["camera", "display-capture", "geolocation", "microphone", "payment", "usb"]
@@ -53,6 +55,29 @@ def languages(get_response):
     return middleware
 
 
+def private_pages(get_response):
+    """Keep every page for someone who is signed in out of caches: its header names them.
+
+    A view that says itself what caches may do is left alone.
+    """
+
+    def middleware(request):
+        response = get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        # A page of 500 or 503 may have no database to ask for the session.
+        is_open_to_caches = response.status_code < 500 and "Cache-Control" not in response.headers
+        if is_page and is_open_to_caches and names_someone(request):
+            add_never_cache_headers(response)
+        return response
+
+    return middleware
+
+
+def names_someone(request) -> bool:
+    """Whether the page may name who is signed in: only if it was asked who that is."""
+    return request.session.accessed and SESSION_KEY in request.session
+
+
 def error_pages(get_response):
     """Give an empty 405 a page with a sentence and a way on, and a 404 the same page everywhere.
 
@@ -65,7 +90,9 @@ def error_pages(get_response):
             page = render(request, "405.html", status=405)
             page["Allow"] = response["Allow"]
             return page
-        if response.status_code == 404 and settings.DEBUG:
+        # A view's own page stays.
+        is_own = isinstance(response, TemplateResponse)
+        if response.status_code == 404 and settings.DEBUG and not is_own:
             return render(request, "404.html", status=404)
         return response
 

@@ -10,7 +10,10 @@ from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from polls.listing import SEARCHES
 from polls.models import Ballot, Figure
+from polls.moderation import ADDRESS_REPORTS
+from polls.views import FAILED_LOOKUPS
 from two_factor.history import Event
 from two_factor.models import Limit
 
@@ -38,6 +41,12 @@ def limits_told() -> dict[str, tuple[str, int]]:
         "braked": (_("a range of numbers paused, hardly any of whose codes were used"), 1),
         "registration": (_("accounts made from one address in an hour"), most_registrations()),
         "polls": (_("polls made by one account in a day"), settings.POLLS_PER_DAY),
+        SEARCHES.name: (_("searches by one address in ten minutes"), SEARCHES.most),
+        FAILED_LOOKUPS.name: (
+            _("wrong links tried by one address in an hour"),
+            FAILED_LOOKUPS.most,
+        ),
+        ADDRESS_REPORTS.name: (_("reports by one address in a day"), ADDRESS_REPORTS.most),
         **{
             f"sign-in by {key}": (sign_ins[key], most) for key, most in MOST_FAILED_SIGN_INS.items()
         },

@@ -24,7 +24,9 @@ urlpatterns = [
     path("manifest.webmanifest", views.manifest, name="manifest"),
     path("", RedirectView.as_view(pattern_name="polls:list", http_method_names=PAGE), name="home"),
     path("polls/", include("polls.urls")),
-    path("p/<slug:slug>/", sharing.ShareView.as_view(), name="share"),
+    # Whatever people type: the page finds out what they mean.
+    path("p/<str:slug>/", sharing.ShareView.as_view(), name="share"),
+    path("P/<str:slug>/", RedirectView.as_view(pattern_name="share", http_method_names=PAGE)),
     path("p/<slug:slug>/print/", sharing.PrintView.as_view(), name="print"),
     path("p/<slug:slug>/qr.svg", sharing.QrSvgView.as_view(), name="qr_svg"),
     path("p/<slug:slug>/qr.png", sharing.QrPngView.as_view(), name="qr_png"),

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("polls", "0006_ballot_nonce")]
+    dependencies = [("polls", "0007_forgets_voters_help")]
 
     operations = [
         migrations.AddField(

@@ -5,14 +5,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import transaction
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from conftest import verify
-from polls import kept
-from polls.models import Ballot, Poll
+from polls import kept, watching
+from polls.models import Ballot, Choice, Poll, polls_updated
+from polls.moderation import hide, show_again
 from two_factor.mixins import with_next
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
 
@@ -61,9 +64,17 @@ def vote(poll, number, text):
     return Ballot.objects.cast(poll, number, [poll.choices.get(text=text).pk])
 
 
+def kept_pages():
+    return kept.pages_in(kept.pages.values())
+
+
+def change_unseen(poll, **values):
+    """Change a poll as another process does: no signal is sent in this one."""
+    QuerySet(Poll).filter(pk=poll.pk).update(**values)
+
+
 def rename_unseen(poll, question):
-    """Change a poll behind the back of the signals, as another process does."""
-    Poll.objects.filter(pk=poll.pk).update(question=question)
+    change_unseen(poll, question=question)
 
 
 def without_tokens(text):
@@ -78,7 +89,7 @@ def test_strangers_are_shown_the_same_page(client, poll, django_assert_num_queri
     with django_assert_num_queries(0):
         second = Client().get(url).text
     assert without_tokens(second) == without_tokens(first)
-    assert len(kept.pages) == 1
+    assert len(kept_pages()) == 1
 
 
 @pytest.mark.parametrize("page", ["ballot", "results"])
@@ -166,10 +177,10 @@ def test_whoever_has_voted_finds_that_vote_in_the_count(ada, bob, poll):
 def test_a_vote_seen_by_another_process_counts_on_the_voters_page(ada, bob, poll):
     vote(poll, "+12025550124", "Tea")
     bob.get(poll.url("results"))
-    (page,) = kept.pages.values()
+    rows = dict(kept.pages.rows)
     vote(poll, "+12025550123", "Tea")
     # As if it had been made before that vote by a process that knows nothing of it.
-    kept.pages.update(dict.fromkeys([*kept.pages], page))
+    kept.pages.rows.update(rows)
     assert "2 voters," in ada.get(poll.url("results")).text
 
 
@@ -194,7 +205,7 @@ def test_who_sees_more_is_shown_no_kept_page(ada, bob, poll, is_staff):
         assert "0 voters." in bob.get(poll.url("results")).text
     assert bob.get(draft.url("ballot")).status_code == 200
     assert bob.get(poll.url("ballot")).status_code == 200
-    assert not kept.pages
+    assert not kept_pages()
     assert "results of this poll are not public" in ada.get(poll.url("results")).text
     assert ada.get(draft.url("ballot")).status_code == 404
     rename_unseen(poll, "Water?")
@@ -209,7 +220,7 @@ def test_a_poll_by_link_is_kept_for_those_who_have_the_link(ada, bob, poll):
         assert response.status_code == 200
         assert response["X-Robots-Tag"] == "noindex"
         assert client.get(reverse("polls:ballot", args=[poll.pk])).status_code == 404
-    assert len(kept.pages) == 1
+    assert len(kept_pages()) == 1
 
 
 def test_other_addresses_of_a_page_crowd_out_none(client, ada, poll):
@@ -218,7 +229,7 @@ def test_other_addresses_of_a_page_crowd_out_none(client, ada, poll):
         assert ada.get(poll.url("ballot"), query).status_code == 200
     for query in [{"q": "tea"}, {"page": "1"}, {"show": "junk"}]:
         client.get(LIST, query)
-    assert not kept.pages
+    assert not kept_pages()
 
 
 def test_the_answers_headers_are_those_of_a_fresh_page(client, ada, poll, time_machine):
@@ -283,7 +294,7 @@ def test_of_many_readers_at_once_one_makes_it_anew(client, poll, monkeypatch, ti
 def test_what_a_transaction_sees_is_not_kept(client, poll):
     with transaction.atomic():
         assert "Tea or coffee?" in client.get(LIST).text
-    assert not kept.pages
+    assert not kept_pages()
 
 
 def test_the_signed_in_see_the_list_as_it_is(client, ada, poll):
@@ -334,13 +345,148 @@ def test_only_so_many_are_kept(client, monkeypatch):
     monkeypatch.setattr("polls.kept.MOST", 2)
     for show in ["open", "upcoming", "closed"]:
         client.get(LIST, {"show": show})
-    assert len(kept.pages) == 1
+    assert len(kept_pages()) == 1
 
 
 def test_of_long_pages_fewer_are_kept(client, monkeypatch):
     client.get(LIST)
-    characters = sum(len(page.html) for page in kept.pages.values())
+    characters = sum(len(page.html) for page in kept_pages())
     monkeypatch.setattr("polls.kept.MOST_CHARACTERS", 3 * characters)
     for made_up in range(10):
         client.get(f"{LIST}?{'&' * made_up}")
-        assert len(kept.pages) <= 3
+        assert len(kept_pages()) <= 3
+
+
+# How long a poll that was taken away is still shown
+
+
+TAKEN = {
+    "hidden": {"hidden_because": "It is spam."},
+    "trashed": {"trashed_at": timezone.now()},
+    "a draft again": {"published_at": None},
+    "by link only": {"is_listed": False},
+}
+
+
+@pytest.fixture
+def a_second(monkeypatch):
+    monkeypatch.setattr("polls.kept.KEPT", 1)
+
+
+def shows(browser, url, poll) -> bool:
+    response = browser.get(url)
+    return response.status_code == 200 and "Tea or coffee?" in response.text
+
+
+@pytest.mark.usefixtures("a_second")
+@pytest.mark.parametrize("fields", TAKEN.values(), ids=TAKEN)
+def test_what_another_process_takes_away_is_gone_after_two_seconds_whatever_the_load(
+    client, ada, poll, time_machine, fields
+):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    pages = [(client, LIST), (ada, poll.url("ballot")), (ada, poll.url("results"))]
+    if "is_listed" not in fields:
+        pages.append((client, reverse("share", args=[poll.slug])))
+    assert all(shows(*page, poll) for page in pages)
+    change_unseen(poll, **fields)
+    for step in range(1, 60):
+        time_machine.move_to(now + timedelta(seconds=step * 0.2), tick=False)
+        shown = [shows(*page, poll) for page in pages for _ in range(3)]
+        if step * 0.2 >= 2:
+            assert not any(shown)
+
+
+@pytest.mark.usefixtures("a_second")
+def test_a_page_that_cannot_be_rebuilt_is_dropped(client, poll, time_machine):
+    now, url = timezone.now(), reverse("share", args=[poll.slug])
+    time_machine.move_to(now, tick=False)
+    assert client.get(url).status_code == 200
+    change_unseen(poll, hidden_because="It is spam.")
+    time_machine.move_to(now + timedelta(seconds=1.1), tick=False)
+    assert [client.get(url).status_code for _ in range(3)] == [404] * 3
+    assert not kept_pages()
+
+
+@pytest.mark.usefixtures("a_second")
+@pytest.mark.parametrize("rule", [Poll.ResultsFor.AUTHOR, Poll.ResultsFor.AFTER_CLOSE])
+def test_a_rule_that_another_process_tightens_counts_after_two_seconds(
+    ada, poll, time_machine, rule
+):
+    now = timezone.now()
+    time_machine.move_to(now, tick=False)
+    assert "0 voters," in ada.get(poll.url("results")).text
+    change_unseen(poll, results_for=rule)
+    for step in range(1, 30):
+        time_machine.move_to(now + timedelta(seconds=step * 0.1), tick=False)
+        texts = [ada.get(poll.url("results")).text for _ in range(3)]
+        if step >= 20:
+            assert not any("0 voters," in text for text in texts)
+
+
+CHANGES = {
+    "save": Poll.save,
+    "update": lambda poll: Poll.objects.update(question="Water?"),
+    "update of one": lambda poll: Poll.objects.filter(question=poll.question).update(question="x"),
+    "trash": Poll.trash,
+    "hide": lambda poll: hide(poll, "It is spam."),
+    "delete": Poll.delete,
+    "delete of many": lambda poll: Poll.objects.all().delete(),
+    "delete for good": Poll.delete_for_good,
+    "choice": lambda poll: poll.choices.first().delete(),
+    "choices": lambda poll: poll.choices.filter(text="Tea").update(text="Mate"),
+    "order of choices": lambda poll: Choice.objects.bulk_update(poll.choices.all(), ["position"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_made_in_this_process_clears_its_pages_and_results(client, poll, change):
+    Poll.objects.update(results_for=Poll.ResultsFor.EVERYONE)
+    pages = [LIST, reverse("share", args=[poll.slug]), poll.url("results"), results_json(poll)]
+    for page in pages:
+        assert client.get(page).status_code == 200
+    assert len(kept_pages()) == 3
+    assert cache.get(watching.name_of(poll.pk))
+    pk = poll.pk
+    change(poll)
+    assert not kept_pages()
+    assert cache.get(watching.name_of(pk)) is None
+
+
+def test_showing_a_poll_again_clears_the_pages(client, poll):
+    hide(poll, "It is spam.")
+    assert "Tea or coffee?" not in client.get(LIST).text
+    show_again(poll)
+    assert "Tea or coffee?" in client.get(LIST).text
+
+
+def test_what_is_changed_in_a_transaction_is_not_kept_from_before_it(client, poll):
+    with transaction.atomic():
+        poll.trash()
+        # Another thread, which does not see the change yet.
+        kept.pages.set("as it was", (0, None), 60)
+    assert kept.pages.get("as it was") is None
+
+
+@pytest.mark.parametrize("what", ["polls", "choices"])
+def test_a_change_of_many_is_told_without_reading_all(poll, monkeypatch, what):
+    monkeypatch.setattr("polls.models.MAX_CLEARED", 1)
+    PollFactory()
+    told = []
+
+    def receive(pks, **kwargs):
+        told.append(pks)
+
+    polls_updated.connect(receive)
+    try:
+        if what == "polls":
+            Poll.objects.update(question="x")
+        else:
+            Choice.objects.update(position=1)
+    finally:
+        polls_updated.disconnect(receive)
+    assert [len(pks) for pks in told] == [1]
+
+
+def results_json(poll):
+    return reverse("polls:results_json", args=[poll.pk])

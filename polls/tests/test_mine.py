@@ -1,4 +1,5 @@
 import csv
+import html
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -181,7 +182,7 @@ def test_paging_keeps_the_kind(verified, user):
     PollFactory.create_batch(21, author=user, closes_at=PAST)
     first = get(verified, show="closed")
     assert len(questions(first)) == 20
-    assert 'rel="next" href="?show=closed&amp;page=2"' in first.text
+    assert 'rel="next" href="?show=closed&amp;page=2&amp;before=' in first.text
     assert len(questions(get(verified, show="closed", page=2))) == 1
     assert get(verified, show="closed", page=3).status_code == 404
 
@@ -191,8 +192,8 @@ def test_paging_keeps_the_kind(verified, user):
 def test_queries_do_not_grow_with_the_polls(verified, user, django_assert_num_queries, polls, show):
     for poll in PollFactory.create_batch(polls, author=user, **KINDS[show]):
         Figure.note(poll, Figure.Kind.SENT)
-    # Session, user with second factor; count, polls with their votes, figures.
-    with django_assert_num_queries(5):
+    # Session, user with second factor; polls with their votes, figures.
+    with django_assert_num_queries(4):
         assert len(questions(get(verified, show=show))) == polls
 
 
@@ -279,3 +280,31 @@ def test_the_anonymous_and_the_unverified_are_led_through_the_gate(client, user,
 @pytest.mark.parametrize("url", [MINE, CSV])
 def test_they_can_only_be_read(verified, url):
     assert verified.post(url).status_code == 405
+
+
+@pytest.mark.parametrize("show", ["open", "closed", "drafts", "trash"])
+def test_no_poll_is_skipped_when_others_leave_the_list(verified, user, show):
+    fields = {
+        "closed": {"closes_at": timezone.now()},
+        "drafts": {"published_at": None},
+        "trash": {"trashed_at": timezone.now()},
+    }.get(show, {})
+    polls = [PollFactory(question=f"Tea {n}?", author=user, **fields) for n in range(45)]
+    expected = [poll.question for poll in reversed(polls)]
+    page, seen = get(verified, show=show), []
+    for _ in range(3):
+        seen += questions(page)
+        Poll.objects.filter(question__in=seen[:2]).delete()
+        following = re.search('rel="next" href="([^"]*)"', page.text)
+        if following:
+            page = verified.get(reverse("polls:mine") + html.unescape(following[1]))
+    assert seen == expected
+    assert not following
+    assert 'rel="prev"' in page.text
+
+
+@pytest.mark.parametrize(
+    "query", [{"page": "9" * 20}, {"page": "2"}, {"before": "x"}, {"after": "1-" + "9" * 20}]
+)
+def test_a_page_that_is_not_there_is_a_404(verified, query):
+    assert get(verified, **query).status_code == 404

@@ -120,6 +120,8 @@ def test_hiding_asks_for_the_reason_first(staff, poll):
     [
         ("", "Give a reason: without one the author cannot mend anything."),
         ("  ", "Give a reason: without one the author cannot mend anything."),
+        ("\u200b \u00ad", "Give a reason: without one the author cannot mend anything."),
+        ("\r\n".join(["a"] * 151), "at most 300 characters (it has 301)"),
         ("x" * 301, "at most 300 characters (it has 301)"),
         ("\0", "Null characters are not allowed."),
     ],
@@ -285,3 +287,22 @@ def test_a_poll_with_reports_can_be_deleted(staff, poll):
 @pytest.mark.parametrize("who", [people.verified, people.author])
 def test_others_do_not_enter(poll, who):
     assert who(poll).get(QUEUE, follow=True).status_code == 403
+
+
+def test_the_first_reason_is_kept_of_two_who_hide_a_poll_at_once(poll):
+    """The second looks at the row as the first left it, not at what the page had loaded."""
+    first, second = Poll.objects.get(pk=poll.pk), Poll.objects.get(pk=poll.pk)
+    assert hide(first, "It is spam.")
+    assert not hide(second, "It insults people.")
+    assert Poll.objects.get().hidden_because == "It is spam."
+    assert show_again(second)
+    assert not show_again(first)
+    assert len(mail.outbox) == 2
+
+
+def test_a_poll_that_was_deleted_meanwhile_is_not_hidden(poll):
+    gone = Poll.objects.get(pk=poll.pk)
+    poll.delete()
+    assert not hide(gone, "It is spam.")
+    assert not show_again(gone)
+    assert mail.outbox == []

@@ -16,6 +16,7 @@ from django.utils import timezone
 from polls.ballots import VotingClosed, voter_mark
 from polls.management.commands.purge import Command
 from polls.models import FORGET_AFTER, Ballot, Figure, Poll, Vote
+from polls.moderation import hide, show_again
 from polls.tally import snapshot, tally
 from two_factor.tests.parallel import in_parallel
 
@@ -239,3 +240,12 @@ def test_a_poll_that_is_opened_again_while_purge_waits_forgets_nobody():
     assert set(in_parallel(2, reopen_or_purge)) == {None, False}
     assert Ballot.objects.of(poll, ADA)
     assert Ballot.objects.cast(poll, ADA, [poll.choices.last().pk]).revision == 2
+
+
+def test_of_many_who_hide_a_poll_at_once_one_does_it():
+    poll = PollFactory()
+    reasons = count()
+    hidden = in_parallel(20, lambda: hide(Poll.objects.get(pk=poll.pk), f"Reason {next(reasons)}."))
+    assert sorted(hidden) == [False] * 19 + [True]
+    shown = in_parallel(20, lambda: show_again(Poll.objects.get(pk=poll.pk)))
+    assert sorted(shown) == [False] * 19 + [True]

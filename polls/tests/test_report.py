@@ -201,3 +201,22 @@ def test_a_closed_poll_can_be_reported(poll):
 
 def test_the_form_asks_for_reason_and_words_alone():
     assert list(ReportForm().fields) == ["reason", "words"]
+
+
+def test_line_ends_count_once_as_in_the_browser(poll):
+    words = "\r\n".join(["a"] * 250)
+    assert report(people.verified(poll), poll, words=words).status_code == 302
+    assert Report.objects.get().words == "\n".join(["a"] * 250)
+    assert report(people.verified(poll), poll, words=f"{words}\r\nab").status_code == 200
+
+
+def test_reports_are_limited_by_internet_address_too(poll, monkeypatch):
+    monkeypatch.setattr("polls.moderation.ADDRESS_REPORTS.most", 2)
+    for _ in range(2):
+        assert report(people.verified(poll), poll).status_code == 302
+    response = report(people.verified(poll), poll)
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    assert "Too many reports came from your internet address." in response.text
+    assert "It sells watches." in response.text
+    assert Report.objects.count() == 2

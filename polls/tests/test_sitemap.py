@@ -2,11 +2,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from polls.models import Poll
-from polls.sharing import PollSitemap
+from polls.sharing import sitemaps
 
 from .factories import PollFactory
 
@@ -20,7 +20,7 @@ def addresses(response):
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(PollSitemap, "limit", 2)
+    monkeypatch.setattr("polls.sharing.SITEMAP_LIMIT", 2)
 
 
 def test_it_lists_the_public_pages(client):
@@ -75,24 +75,89 @@ def test_what_does_not_fit_into_a_file_is_a_list_of_files(client):
 def test_queries_do_not_grow(client, django_assert_num_queries):
     for _ in range(2):
         PollFactory()
-        cache.clear()
-        # How many, to see whether they fit; again, for the file; and the polls.
-        with django_assert_num_queries(3):
+        # How many there are, and the polls.
+        with django_assert_num_queries(2):
             client.get("/sitemap.xml")
 
 
-def test_it_is_made_once_an_hour(client, django_assert_num_queries):
+@pytest.fixture
+def sitemap_time(time_machine):
+    """Move to so many seconds after now."""
+
+    def sitemap_time(seconds):
+        time_machine.move_to(AFTER + timedelta(seconds=seconds), tick=False)
+
+    sitemap_time(0)
+    return sitemap_time
+
+
+@pytest.mark.usefixtures("sitemap_time")
+@pytest.mark.parametrize("query", ["x=1", "x=2&y", "p=1", "p=01&x=3", "&&", "q=a%00"])
+@pytest.mark.parametrize("path", ["/sitemap.xml", "/sitemap-polls.xml"])
+def test_whatever_strangers_add_to_its_address_it_is_the_same_file(
+    client, django_assert_num_queries, path, query
+):
     PollFactory()
-    first = client.get("/sitemap.xml")
-    assert first["Cache-Control"] == "max-age=3600"
-    assert "Vary" not in first
-    Poll.objects.update(is_listed=False)
+    first = client.get(path)
+    kept = len(sitemaps.rows)
     with django_assert_num_queries(0):
-        assert client.get("/sitemap.xml").content == first.content
+        assert client.get(f"{path}?{query}").content == first.content
+    assert len(sitemaps.rows) == kept
+
+
+@pytest.mark.usefixtures("sitemap_time")
+def test_hosts_share_a_file_that_tells_each_its_own_addresses(
+    client, settings, django_assert_num_queries
+):
+    settings.ALLOWED_HOSTS = ["*"]
+    poll = PollFactory()
+    client.get("/sitemap.xml")
+    for n in range(3):
+        with django_assert_num_queries(0):
+            response = client.get("/sitemap.xml", headers={"host": f"polls{n}.example.com"})
+        assert addresses(response) == [f"http://polls{n}.example.com/p/{poll.slug}/"]
+
+
+def test_nobody_else_keeps_it(client):
+    response = client.get("/sitemap.xml")
+    assert response["Cache-Control"] == "no-cache"
+    assert "Vary" not in response
 
 
 @pytest.mark.parametrize(
-    "path", ["/sitemap.xml?p=9", "/sitemap.xml?p=x", "/sitemap-x.xml", "/sitemap-polls.xml?p=0"]
+    "fields", [{"is_listed": False}, {"hidden_because": "It is spam."}, {"trashed_at": BEFORE}]
+)
+def test_what_another_process_takes_away_leaves_it_within_two_seconds(client, sitemap_time, fields):
+    poll = PollFactory(question="Secret?")
+    assert poll.slug in client.get("/sitemap.xml").text
+    QuerySet(Poll).update(**fields)
+    for tenth in range(1, 40):
+        sitemap_time(tenth / 10)
+        texts = [client.get(f"/sitemap.xml?x={n}").text for n in range(3)]
+        if tenth >= 20:
+            assert not any(poll.slug in text for text in texts)
+
+
+def test_what_this_process_takes_away_leaves_it_at_once(client, sitemap_time):
+    poll = PollFactory()
+    assert poll.slug in client.get("/sitemap.xml").text
+    Poll.objects.update(is_listed=False)
+    assert poll.slug not in client.get("/sitemap.xml").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sitemap.xml?p=9",
+        "/sitemap.xml?p=x",
+        "/sitemap-x.xml",
+        "/sitemap-polls.xml?p=0",
+        "/sitemap.xml?p=-1",
+        "/sitemap.xml?p=99999999999999999999",
+        "/sitemap.xml?p=",
+        "/sitemap.xml?p=%00",
+        "/sitemap.xml?p=²",
+    ],
 )
 def test_a_file_that_is_not_there(client, path):
     assert client.get(path).status_code == 404

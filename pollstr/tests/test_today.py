@@ -209,3 +209,15 @@ def test_the_days_votes_are_found_by_their_index():
         cursor.execute("SET LOCAL enable_seqscan = off")
     plan = Ballot.objects.by_hour(NOW).explain()
     assert "Bitmap Index Scan on ballot_cast_at" in plan
+
+
+def test_it_tells_of_searches_links_and_reports_beyond_their_limits(owner, client, monkeypatch):
+    monkeypatch.setattr("polls.listing.SEARCHES.most", 1)
+    monkeypatch.setattr("polls.views.FAILED_LOOKUPS.most", 1)
+    for _ in range(2):
+        client.get("/polls/", {"q": "tea"})
+        client.get("/p/nosuchpoll/")
+    text = owner.get(reverse("admin:today")).text
+    assert "searches by one address in ten minutes" in text
+    assert "wrong links tried by one address in an hour" in text
+    assert "reports by one address in a day" not in text
