@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 # What reading an answer may raise: no JSON, JSON of another shape, or nested without end.
 UNREADABLE = (ValueError, TypeError, RecursionError)
+# Refusals that no visitor can do anything about.
+OWNERS_STATUSES = {401, 402, 403}
 
 
 class ProviderError(Exception):
@@ -30,6 +32,21 @@ class ProviderError(Exception):
     def is_refusal(self) -> bool:
         """Whether Vonage certainly did nothing, and certainly did not judge a code."""
         return self.status is not None and self.status < 500
+
+    @property
+    def is_for_owner(self) -> bool:
+        """Whether only the owner of the site can fix it: credentials, balance, permissions."""
+        return self.status in OWNERS_STATUSES
+
+    @property
+    def was_asked(self) -> bool:
+        return not isinstance(self, ProviderBusy | ProviderUnreachable)
+
+
+class ProviderUnreachable(ProviderError):
+    """The call certainly did not reach Vonage: no address, no connection, no trusted TLS."""
+
+    is_refusal = True
 
 
 class ProviderBusy(ProviderError):
@@ -71,22 +88,29 @@ def calling_vonage(call: str):
     from vonage_http_client.errors import HttpRequestError
     from vonage_utils.errors import VonageError
 
+    from .transport import wire
+
     # However long Vonage takes, most threads stay free for pages. Nor does one wait for its place:
     # 40 who waited a tenth of a second each made all pages eight times slower.
     place = places(settings.VERIFY_CALLS_AT_ONCE)
     if not place.acquire(blocking=False):
         logger.warning("Vonage Verify was not asked to %s: too many calls are under way", call)
         raise ProviderBusy
+    wire.is_sent = False
     try:
         yield verify_client()
     except HttpRequestError as error:
         failure = ProviderError(error.response.status_code, request_id_of(error.response))
-        # 401, 402 and 403 are the owner's to mend: the credentials, or the balance.
-        level = logging.ERROR if failure.status in {401, 402, 403} else logging.WARNING
+        level = logging.ERROR if failure.is_for_owner else logging.WARNING
         logger.log(level, "Vonage Verify answered %s to %s", failure.status, call)
     except (VonageError, RequestException, PyJWTError, *UNREADABLE, OSError) as error:
-        failure = ProviderError()
-        logger.warning("Vonage Verify gave no answer to %s: %s", call, type(error).__name__)
+        name = type(error).__name__
+        if wire.is_sent:
+            failure = ProviderError()
+            logger.warning("Vonage Verify gave no answer to %s: %s", call, name)
+        else:
+            failure = ProviderUnreachable()
+            logger.warning("Vonage Verify could not be reached to %s: %s", call, name)
     else:
         return
     finally:

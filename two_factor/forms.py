@@ -4,6 +4,7 @@ import unicodedata
 import phonenumbers
 from django import forms
 from django.conf import settings
+from django.core.validators import MaxLengthValidator
 from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberTyp
 
 from .models import CODE_LENGTH
 from .recovery import LENGTH, plain
+from .typed import clean, codes_in
 
 # Whom a call or message costs what any other costs. Premium, shared-cost and toll-free numbers,
 # pagers and the like are how SMS fraud is paid.
@@ -111,25 +113,41 @@ def plain_digits(text: str) -> str:
     return "".join(str(unicodedata.decimal(character, character)) for character in text)
 
 
+# A pasted message with a code in it may be this long.
+MAX_MESSAGE = 200  # characters
+
+
 class CodeForm(forms.Form):
     code = forms.CharField(
         label=_("Code"),
-        max_length=40,
         widget=forms.TextInput(
             attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True}
         ),
-        error_messages={
-            "required": _("Type the code from your phone."),
-            "max_length": format_lazy(_("The code has {digits} digits."), digits=CODE_LENGTH),
-        },
+        # Not max_length: the browser would cut a pasted message, perhaps within the code.
+        validators=[
+            MaxLengthValidator(
+                MAX_MESSAGE, format_lazy(_("The code has {digits} digits."), digits=CODE_LENGTH)
+            )
+        ],
+        error_messages={"required": _("Type the code from your phone.")},
     )
 
     def clean_code(self) -> str:
-        """Return the code in plain digits, however it was typed: spaced, or in another script."""
-        typed = plain_digits(re.sub(r"[\W_]", "", self.cleaned_data["code"]))
-        if not typed.isdecimal():
+        """Return the code in plain digits, however it was typed, or pasted with its message."""
+        text = clean(self.cleaned_data["code"])
+        typed = re.sub(r"[\W_]", "", text)
+        if typed.isdecimal():
+            return self.judge_digits(typed)
+        codes = codes_in(text, CODE_LENGTH)
+        if len(codes) > 1:
+            words = gettext("There is more than one code in this. Type the %(digits)d digits.")
+            raise forms.ValidationError(words % {"digits": CODE_LENGTH})
+        if not codes:
             words = gettext("The code is made of %(digits)d digits only.")
             raise forms.ValidationError(words % {"digits": CODE_LENGTH})
+        return codes.pop()
+
+    def judge_digits(self, typed: str) -> str:
         if len(typed) != CODE_LENGTH:
             words = ngettext(
                 "The code has %(digits)d digits; you typed %(typed)d.",

@@ -15,7 +15,14 @@ from .history import Event
 from .mixins import TwoFactorMixin, with_next
 from .models import Limited, TwoFactor
 from .recovery import RecoveryCode
-from .steps import VERIFICATION, PasswordStepMixin, PhonePageMixin, StepMixin, in_words
+from .steps import (
+    VERIFICATION,
+    FormPageMixin,
+    PasswordStepMixin,
+    PhonePageMixin,
+    StepMixin,
+    in_words,
+)
 from .views import StartMixin
 
 # Grave acts ask for a proof no older than this many seconds.
@@ -28,10 +35,11 @@ NO_SUCH_CODE = gettext_noop("That is none of your recovery codes, or it was used
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
-class RecoverView(StepMixin, FormView):
+class RecoverView(FormPageMixin, FormView):
     """Take a recovery code in place of the phone."""
 
     http_method_names = ["get", "post", "head", "options"]
+    form_page = "two_factor:recover"
     template_name = "two_factor/recover.html"
     form_class = RecoveryForm
 
@@ -97,6 +105,7 @@ class ChangeView(TwoFactorMixin, PasswordStepMixin, StartMixin, PhonePageMixin, 
 
     max_age = FRESH
     http_method_names = ["get", "post", "head", "options"]
+    form_page = "two_factor:change"
     template_name = "two_factor/change.html"
     form_class = ChangeForm
 
@@ -118,7 +127,7 @@ class ChangeView(TwoFactorMixin, PasswordStepMixin, StartMixin, PhonePageMixin, 
     def form_valid(self, form):
         self.two_factor.uncount_guess()
         if client.is_paused():
-            return self.render_to_response(self.get_context_data(form=form))
+            return self.to_form_page(form=form)
         return self.send(form.cleaned_data["number"], form, is_change=True)
 
 

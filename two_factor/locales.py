@@ -28,7 +28,8 @@ def message_locale(request) -> str:
         # The browser tells the country where the choice does not.
         tags = [chosen, *(tag for tag in tags if tag.startswith(f"{chosen}-"))]
         exact = [tag for tag in tags if tag in LOCALES.get(language_of(tag), [])]
-        tags = exact or [chosen]
+        # What Vonage does not speak is followed by what else the browser asks for.
+        tags = [*(exact or [chosen]), *accepted_tags(request)]
     for tag in tags:
         if locales := LOCALES.get(language_of(tag)):
             return tag if tag in locales else locales[0]

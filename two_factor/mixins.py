@@ -10,12 +10,14 @@ from django.shortcuts import redirect, resolve_url
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.crypto import salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 
 # The session's key for the flag: whose phone this browser proved, and when.
 VERIFIED = "verified"
-# The flag notes its last use no more often than this, to spare the session a write a request.
-SEEN_EVERY = timedelta(minutes=1)
+# The flag notes its last use after this part of the idle time, not with each request: that would
+# be a write each time. So the flag ends at most this much earlier than the setting says.
+SEEN_EVERY = 1 / 60
 # Pages that a person passes on the way, and is never sent to in the end.
 STEPS = {
     "login",
@@ -38,9 +40,15 @@ def set_verified(request, two_factor):
     request.session[VERIFIED] = {
         "user": two_factor.user_id,
         "generation": str(two_factor.generation),
+        "number": mark_of(two_factor.number),
         "at": now,
         "seen": now,
     }
+
+
+def mark_of(number) -> str:
+    """Return what tells a number from others, and does not tell the number."""
+    return salted_hmac("two_factor.flag", str(number), algorithm="sha256").hexdigest()[:16]
 
 
 def is_verified(request, max_age: int | None = None) -> bool:
@@ -66,7 +74,11 @@ def is_bound_to(flag, user) -> bool:
     two_factor = getattr(user, "two_factor", None)
     if two_factor is None or two_factor.number is None:
         return False
-    return flag["user"] == user.pk and flag["generation"] == str(two_factor.generation)
+    if flag["user"] != user.pk or flag["generation"] != str(two_factor.generation):
+        return False
+    # A number that was changed in the row by other means was verified by no one. Flags set by the
+    # release before have no mark; they end within VERIFIED_SECONDS.
+    return flag.get("number", "") in {"", mark_of(two_factor.number)}
 
 
 def is_fresh(flag, max_age: int | None) -> bool:
@@ -81,7 +93,7 @@ def is_fresh(flag, max_age: int | None) -> bool:
 
 def note_use(session):
     flag = session[VERIFIED]
-    if time_since(flag["seen"]) >= SEEN_EVERY:
+    if time_since(flag["seen"]) >= SEEN_EVERY * timedelta(seconds=settings.VERIFIED_IDLE_SECONDS):
         session[VERIFIED] = flag | {"seen": timezone.now().isoformat()}
 
 

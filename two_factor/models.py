@@ -7,7 +7,8 @@ from operator import or_
 import phonenumbers
 from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Concat, Replace, Substr
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, pgettext_lazy
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from . import signals
+from .addresses import networks_of
 from .history import Event, record
 from .recovery import RecoveryCode  # noqa: F401 (a model too, which Django looks for here)
 
@@ -29,8 +31,16 @@ CHANNEL_TIMEOUT = 180  # seconds
 # ahead, and ends when that is set right; the clocks of two machines differ by far less.
 TOO_LONG = 2
 
-# So many sends an hour that the provider refuses do not count against the user's limits.
+# After this many refused sends in an hour the wait between two sends stays, although nothing was
+# sent: each try asks the provider.
 FORGIVEN_SENDS = 5
+# Refused sends an hour from one address, as a multiple of VERIFY_SENDS_PER_IP, that do not count
+# as sends from it.
+FORGIVEN_PER_SEND = 5
+# Sends an hour of unknown outcome, to one user and to one number, that do not count as sends.
+FORGIVEN_UNCLEAR = 10
+# This part of a day's codes (one in five) is kept for people whose number is already verified.
+RESERVED_PART = 5
 
 
 class Limited(Exception):
@@ -40,6 +50,17 @@ class Limited(Exception):
         super().__init__(reason)
         self.reason = reason
         self.retry_after = max(1, math.ceil(wait.total_seconds()))
+
+
+class TooEarly(Limited):
+    """The wait after the previous code is not over yet."""
+
+
+class NotReleased(Limited):
+    """Vonage still holds the request that we cancelled, and takes no new one for its number.
+
+    ``reason`` is the whole sentence, with ``%(wait)s`` for how long to wait.
+    """
 
 
 class NumberTaken(Exception):
@@ -73,11 +94,15 @@ class LimitManager(models.Manager):
         return self.add_each([(name, value, seconds)], amount)[0]
 
     def add_each(self, uses: list[tuple], amount: int = 1) -> "list[Limit]":
-        """Add ``amount`` to each of several limits, given as name, value and seconds.
+        """Add ``amount`` to each of several limits, given as name, value and seconds."""
+        return self.add_to([self.unused(*use) for use in uses], amount)
+
+    def add_to(self, limits: "list[Limit]", amount: int) -> "list[Limit]":
+        """Add ``amount`` to each of ``limits`` and return them with their counts.
 
         One statement counts and answers, so that of parallel requests each sees its own count.
+        The rows are locked in the order given: keep it the same everywhere.
         """
-        limits = [self.unused(*use) for use in uses]
         values = []
         for limit in limits:
             ends_at = connection.ops.adapt_datetimefield_value(limit.ends_at)
@@ -127,16 +152,34 @@ class Limit(models.Model):
         return f"{self.count} until {self.ends_at}"
 
 
-def send_limits(user_id: int, number: str, address: str) -> list[tuple[tuple, int]]:
-    """Return each limit that one message counts against (name, value, seconds), and its most."""
-    return [
+def send_limits(user_id: int, number: str, address: str, is_own: bool) -> list[tuple[tuple, int]]:
+    """Return each limit that one message counts against (name, value, seconds), and its most.
+
+    ``is_own`` says that ``number`` is the verified number of this user. Such sends have counts of
+    their own, so that no one else can use them up by asking for codes to this number or range.
+    """
+    most_a_day = settings.VERIFY_SENDS_PER_DAY
+    per_address = [
+        (("address" if multiple == 1 else "network", network, HOUR), multiple)
+        for network, multiple in networks_of(address)
+    ]
+    limits = [
         (("user", user_id, HOUR), settings.VERIFY_SENDS_PER_USER),
-        (("number", number, HOUR), settings.VERIFY_SENDS_PER_NUMBER),
-        (("address", address, HOUR), settings.VERIFY_SENDS_PER_IP),
+        (("own number" if is_own else "number", number, HOUR), settings.VERIFY_SENDS_PER_NUMBER),
+        *((use, multiple * settings.VERIFY_SENDS_PER_IP) for use, multiple in per_address),
+    ]
+    if is_own:
+        return [*limits, (("site", "", DAY), most_a_day)]
+    return [
+        *limits,
         # Fraud runs through neighbouring numbers: a range is all that share all but four digits.
         (("prefix", number[:-4], HOUR), settings.VERIFY_SENDS_PER_PREFIX),
-        (("site", "", DAY), settings.VERIFY_SENDS_PER_DAY),
+        (("site", "", DAY), most_a_day - most_a_day // RESERVED_PART),
     ]
+
+
+# The limits that one person's codes use up; the others are shared by many people.
+PERSONAL_LIMITS = {"user", "number", "own number"}
 
 
 class TwoFactor(models.Model):
@@ -208,6 +251,9 @@ class TwoFactor(models.Model):
         if not counted:
             raise Limited(gettext("Too many wrong codes."), (self.locked_until or lock_ends) - now)
 
+    # The limits that the last ``count_send`` counted against.
+    counted = ()
+
     @transaction.atomic
     def count_send(self, number: str, address: str):
         """Count one more message to ``number``, asked for from ``address``, or raise Limited.
@@ -216,11 +262,14 @@ class TwoFactor(models.Model):
         counts nowhere, so that the time it names to try again holds.
         """
         now = timezone.now()
-        uses, most = zip(*send_limits(self.user_id, number, address), strict=True)
-        for limit, allowed in zip(Limit.objects.add_each(uses), most, strict=True):
+        is_own = self.number is not None and str(self.number) == number
+        uses, most = zip(*send_limits(self.user_id, number, address, is_own), strict=True)
+        limits = Limit.objects.add_each(uses)
+        for limit, allowed in zip(limits, most, strict=True):
             if limit.count > allowed:
                 raise Limited(gettext("Too many codes were asked for."), limit.ends_at - now)
         self.begin_wait(now)
+        self.counted = limits
 
     def begin_wait(self, now):
         """Begin the wait for the next message, or raise Limited while one lasts."""
@@ -238,20 +287,56 @@ class TwoFactor(models.Model):
         )
         self.refresh_from_db(fields=["sends", "next_send_at"])
         if not counted:
-            raise Limited(gettext("We sent you a code a moment ago."), self.next_send_at - now)
+            reason = gettext("You asked for a code a moment ago.")
+            raise TooEarly(reason, self.next_send_at - now)
 
     @transaction.atomic
-    def uncount_send(self, number: str, address: str):
-        """Take back ``count_send`` where the provider refused and certainly sent nothing.
+    def uncount_send(self, address: str, was_asked=True, keep=frozenset()):
+        """Take back the last ``count_send``: certainly nothing was sent.
 
-        Not endlessly: each try asks the provider, even if it sends nothing.
+        ``was_asked`` says that the provider was asked and refused. Then the wait between two
+        sends is taken back FORGIVEN_SENDS times an hour, and the counts of the address are taken
+        back within bounds, because each try costs a call. Limits named in ``keep`` stay counted.
         """
-        if Limit.objects.add("refused", self.user_id, HOUR).count > FORGIVEN_SENDS:
-            return
-        # In the order of count_send, lest the two wait for each other.
-        Limit.objects.add_each([use for use, _ in send_limits(self.user_id, number, address)], -1)
-        self.row().filter(sends__gt=0).update(sends=F("sends") - 1, next_send_at=None)
+        keep, is_forgiven = set(keep), True
+        if was_asked:
+            refused = [("refused", self.user_id, HOUR), ("refused address", address, HOUR)]
+            by_user, by_address = Limit.objects.add_each(refused)
+            is_forgiven = by_user.count <= FORGIVEN_SENDS
+            if by_address.count > FORGIVEN_PER_SEND * settings.VERIFY_SENDS_PER_IP:
+                keep |= {"address", "network"}
+        self.take_back(lambda limit: limit.name not in keep)
+        if is_forgiven:
+            counted = self.row().filter(sends__gt=0)
+            counted.update(sends=F("sends") - 1, next_send_at=None)
         self.refresh_from_db(fields=["sends", "next_send_at"])
+
+    @transaction.atomic
+    def uncount_unclear(self, number: str):
+        """Take back what the last ``count_send`` used up of this user's and number's codes.
+
+        Whether a message was sent is unknown. An outage of the provider must not use up the codes
+        of an hour, so such sends have their own limits. The wait stays, and it does not grow.
+        """
+        unclear = [("unclear", self.user_id, HOUR), ("unclear number", number, HOUR)]
+        if max(limit.count for limit in Limit.objects.add_each(unclear)) > FORGIVEN_UNCLEAR:
+            return
+        self.take_back(lambda limit: limit.name in PERSONAL_LIMITS)
+        self.row().filter(sends__gt=0).update(sends=F("sends") - 1)
+        self.refresh_from_db(fields=["sends"])
+
+    def take_back(self, is_included):
+        limits = [limit for limit in self.counted if is_included(limit)]
+        self.counted = ()
+        if limits:
+            Limit.objects.add_to(limits, -1)
+
+    def hold_off(self, seconds: int):
+        """Refuse the next send for ``seconds``; unlike ``begin_wait`` this counts nothing."""
+        until = timezone.now() + timedelta(seconds=seconds)
+        is_free = Q(next_send_at=None) | Q(next_send_at__lt=until)
+        self.row().filter(is_free).update(next_send_at=until)
+        self.refresh_from_db(fields=["next_send_at"])
 
     def uncount_guess(self):
         """Take back ``count_guess`` where the provider did not judge the code."""
@@ -358,6 +443,12 @@ class Verification(models.Model):
     The row goes when the code is used, void or too old: until then the number is only pending.
     """
 
+    class State(models.TextChoices):
+        # Vonage gave no answer that tells whether a code was sent.
+        UNCLEAR = "unclear"
+        # We cancelled the request, and there is no new one yet.
+        CANCELLED = "cancelled"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
     number = PhoneNumberField()
@@ -372,6 +463,12 @@ class Verification(models.Model):
     is_undelivered = models.BooleanField(default=False)
     # The user gave it up while Vonage would not cancel it yet; uncancelled, it ends with a call.
     is_abandoned = models.BooleanField(default=False)
+    # What is known of a start that has no request_id. Empty: its answer is awaited.
+    state = models.CharField(max_length=10, choices=State, blank=True, default="", db_default="")
+    # The request that we cancelled last. Vonage refuses a new start for some seconds after that.
+    cancelled_id = models.UUIDField(null=True, editable=False)
+    # Which form was sent with which code, as keyed hashes: sent again, it is no second guess.
+    tried = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
 
     objects = VerificationQuerySet.as_manager()
 
@@ -395,16 +492,42 @@ class Verification(models.Model):
         sms_ends = self.started_at + timedelta(seconds=CHANNEL_TIMEOUT)
         return self.channel == Channel.VOICE or sms_ends <= timezone.now()
 
-    def retake(self) -> bool:
-        """Take over a start whose answer never came, once its call must have ended.
+    def row(self):
+        return Verification.objects.filter(pk=self.pk)
 
-        Returns False where the answer did come, or another click was quicker.
+    @property
+    def stage(self) -> str:
+        """Where the code is: "sms", "call", "starting", "unclear" or "cancelled"."""
+        if self.request_id is None:
+            return self.state or "starting"
+        return "call" if self.is_call else "sms"
+
+    def retake(self) -> bool:
+        """Take over a start that failed, or whose answer never came although its call has ended.
+
+        Returns False where the answer did come or is still awaited, or another click was quicker.
         """
         call_ended = timezone.now() - timedelta(seconds=settings.VONAGE_TIMEOUT + 1)
-        unanswered = Verification.objects.filter(
-            pk=self.pk, request_id=None, started_at__lte=call_ended
-        )
-        return bool(unanswered.update(started_at=timezone.now()))
+        has_failed = Q(state__in=self.State.values) | Q(started_at__lte=call_ended)
+        unanswered = self.row().filter(has_failed, request_id=None)
+        return bool(unanswered.update(started_at=timezone.now(), state=""))
+
+    def set_state(self, state: str):
+        """Note that there is no request at Vonage that we know of, and why."""
+        self.request_id, self.state = None, state
+        self.row().update(request_id=None, state=state)
+
+    def note_cancelled(self, lives_on=timedelta(0)):
+        """Note that Vonage's request is cancelled; keep the row for ``lives_on`` from now."""
+        self.cancelled_id = self.request_id
+        self.expires_at = timezone.now() + lives_on
+        self.row().update(cancelled_id=self.cancelled_id, expires_at=self.expires_at)
+        self.set_state(self.State.CANCELLED)
+
+    def note_maybe_cancelled(self):
+        """Note that Vonage was asked to cancel, and that it is unknown whether it did."""
+        self.cancelled_id = self.request_id
+        self.row().update(cancelled_id=self.cancelled_id)
 
     def accept(self, request_id):
         """Note the id under which Vonage has the code, and count its life from now."""
@@ -412,12 +535,33 @@ class Verification(models.Model):
         self.started_at = timezone.now()
         self.expires_at = self.started_at + Channel(self.channel).life
         self.is_abandoned = self.is_undelivered = False
-        fields = ["request_id", "channel", "started_at", "expires_at"]
-        fields += ["is_abandoned", "is_undelivered"]
+        self.state, self.cancelled_id, self.tried = "", None, ""
+        fields = ["request_id", "channel", "started_at", "expires_at", "is_abandoned"]
+        fields += ["is_undelivered", "state", "cancelled_id", "tried"]
         # Not saved: the row is gone where another tab was quicker to use the code before.
-        Verification.objects.filter(pk=self.pk).update(
-            **{field: getattr(self, field) for field in fields}
-        )
+        self.row().update(**{field: getattr(self, field) for field in fields})
+
+    def mark_of(self, form_id: str, code: str) -> str:
+        text = f"{self.pk}:{form_id}:{code}"
+        return salted_hmac("two_factor.try", text, algorithm="sha256").hexdigest()[:16]
+
+    def begin_try(self, mark: str) -> bool:
+        """Note that the form and code of ``mark`` are sent to Vonage; False if they were before.
+
+        One UPDATE decides, so that a double click is one guess.
+        """
+        kept = Substr(Concat(Value(f"?{mark} "), "tried"), 1, 180)
+        return bool(self.row().exclude(tried__contains=mark).update(tried=kept))
+
+    def note_wrong_try(self, mark: str):
+        self.row().update(tried=Replace("tried", Value(f"?{mark}"), Value(f"!{mark}")))
+
+    def forget_try(self, mark: str):
+        """Let a form be sent again whose code was not judged."""
+        self.row().update(tried=Replace("tried", Value(f"?{mark} "), Value("")))
+
+    def is_wrong_try(self, mark: str) -> bool:
+        return self.row().filter(tried__contains=f"!{mark}").exists()
 
 
 class WebhookToken(models.Model):

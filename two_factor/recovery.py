@@ -1,5 +1,7 @@
 """Recovery codes: what a user writes down for the day the phone is gone."""
 
+import hashlib
+import re
 import secrets
 
 from django.conf import settings
@@ -9,6 +11,8 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
+from .typed import clean
+
 CODES = 10
 # Without letters and digits that look alike 31 are left, so a code has 118 bits. From 112 on a hash
 # that is not made to be slow may keep it (ASVS 5.0 6.5.2).
@@ -16,28 +20,49 @@ ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 LENGTH = 24
 
 
+# "10. " before a code, copied with it from the list.
+LIST_NUMBER = re.compile(r"\A\s*\d{1,2}\s*[.)]")
+
+
 def fingerprint(user_id: int, code: str) -> str:
     """Return what is stored of a code.
 
-    A keyed hash is enough: a code has too many bits to be guessed from it, and the key is not in
-    the database.
+    A plain hash is enough, because a code has too many bits to be guessed from it. It needs no
+    key, so codes on paper still work after SECRET_KEY was changed.
     """
+    return hashlib.sha256(f"two_factor.recovery:{user_id}:{code}".encode()).hexdigest()
+
+
+def keyed_fingerprint(user_id: int, code: str) -> str:
+    """Return what was stored of a code before: a hash that is lost with SECRET_KEY."""
     return salted_hmac("two_factor.recovery", f"{user_id}:{code}", algorithm="sha256").hexdigest()
 
 
+def key_name() -> str:
+    """Return a name for the present SECRET_KEY, which does not tell the key."""
+    return salted_hmac("two_factor.recovery.key", "", algorithm="sha256").hexdigest()[:16]
+
+
 def plain(typed: str) -> str:
-    """Return a code as it was made, however it was typed."""
-    return "".join(char for char in typed.lower() if char.isalnum())
+    """Return a code as it was made, however it was typed, even with its number in the list."""
+    typed = clean(typed).lower()
+    unnumbered = only_alnum(LIST_NUMBER.sub("", typed, count=1))
+    return unnumbered if len(unnumbered) == LENGTH else only_alnum(typed)
+
+
+def only_alnum(text: str) -> str:
+    return "".join(char for char in text if char.isalnum())
 
 
 class RecoveryCodeQuerySet(models.QuerySet):
     def unused(self):
-        return self.filter(used_at=None)
+        """Return the codes that work: not used, and not bound to a key that is gone."""
+        return self.filter(used_at=None, key_name__in=["", key_name()])
 
     @transaction.atomic
     def renew(self, user) -> list[str]:
         """Void the user's codes, and return new ones: the only time that they can be read."""
-        # One at a time, lest two clicks leave two sets of codes.
+        # One at a time: two clicks at once must not leave two sets of codes.
         get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
         self.filter(user=user).delete()
         codes = ["".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for _ in range(CODES)]
@@ -48,7 +73,9 @@ class RecoveryCodeQuerySet(models.QuerySet):
 
     def use(self, user, typed: str) -> bool:
         """Use up one of the user's codes; of two requests with the same code one gets True."""
-        code = self.unused().filter(user=user, fingerprint=fingerprint(user.pk, plain(typed)))
+        code = plain(typed)
+        fingerprints = [make(user.pk, code) for make in (fingerprint, keyed_fingerprint)]
+        code = self.filter(used_at=None, user=user, fingerprint__in=fingerprints)
         return code.update(used_at=timezone.now()) == 1
 
 
@@ -57,6 +84,8 @@ class RecoveryCode(models.Model):
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="recovery_codes"
     )
     fingerprint = models.CharField(max_length=64, unique=True)
+    # Which SECRET_KEY the fingerprint was made with; empty where it needs none.
+    key_name = models.CharField(max_length=16, blank=True, default="", db_default="")
     made_at = models.DateTimeField(default=timezone.now)
     used_at = models.DateTimeField(null=True)
 

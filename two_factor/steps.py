@@ -1,57 +1,48 @@
 """What the steps of proving a phone share: two pages, and who they are for."""
 
-import ipaddress
 import math
-import re
+import secrets
 from contextlib import contextmanager
 from time import perf_counter
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms import PasswordInput
+from django.forms.utils import ErrorDict
 from django.middleware.csrf import rotate_token
-from django.shortcuts import redirect
+from django.shortcuts import redirect, resolve_url
+from django.utils.cache import add_never_cache_headers
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from . import client, signals
+from .addresses import client_address
 from .forms import WRONG_PASSWORD, CodeForm, PhoneForm
 from .history import Event, record
-from .mixins import SignedInMixin, is_verified, next_url, set_verified, with_next
-from .models import CODE_LENGTH, Limited, TwoFactor, Verification
+from .mixins import (
+    SignedInMixin,
+    is_safe_next,
+    is_verified,
+    next_url,
+    set_verified,
+    with_next,
+)
+from .models import CODE_LENGTH, Limited, NotReleased, TwoFactor, Verification
 
-# The session's keys: the verification under way in this browser, and the number to correct.
+# The session's keys: the verification under way in this browser, the number to correct, the form
+# that was refused last, and the page to go to after the last step.
 VERIFICATION = "verification"
 WRONG_NUMBER = "wrong_number"
+REFUSED = "refused_form"
+NEXT = "next_after_steps"
+# Longer texts are not typed; they are cut before they go into the session.
+MAX_TYPED = 500  # characters
 
 EXPIRED = gettext_noop("That code is no longer valid. Ask for a new one.")
-
-
-def client_address(request) -> str:
-    """Return whom to count a request against: its address, for IPv6 the network it is in.
-
-    Anyone can write into X-Forwarded-For; only the entries that our own TRUSTED_PROXIES appended
-    count, and those are the last ones.
-    """
-    peer = request.META["REMOTE_ADDR"]
-    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    has_passed_all = 0 < settings.TRUSTED_PROXIES <= len(forwarded)
-    address = forwarded[-settings.TRUSTED_PROXIES] if has_passed_all else peer
-    ip = read_address(address) or read_address(peer)
-    if ip is None:
-        return peer
-    # One household or server has a whole /64 to choose its addresses from.
-    return str(ip if ip.version == 4 else ipaddress.ip_network((ip, 64), strict=False))
-
-
-def read_address(text: str):
-    """Return the IP address in ``text``; some proxies write a port behind it, or brackets."""
-    text = re.sub(r"^\[(.*)\](:\d+)?$|^([\d.]+):\d+$", r"\1\3", text.strip())
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def in_words(seconds: int) -> str:
@@ -68,6 +59,12 @@ def when_again(reason: str, seconds: int) -> str:
     """Say why something was refused, and when to try again."""
     again = _("Please try again in %(wait)s.") % {"wait": in_words(seconds)}
     return f"{reason} {again}"
+
+
+def sentence_of(limited: Limited) -> str:
+    if isinstance(limited, NotReleased):
+        return limited.reason % {"wait": in_words(limited.retry_after)}
+    return when_again(limited.reason, limited.retry_after)
 
 
 def called_since(began: float, status: int | None = None) -> dict:
@@ -124,6 +121,8 @@ class StepMixin(SignedInMixin):
 
     def set_verified(self):
         """Set the flag; nobody who knew the session before may use it now (ASVS 5.0 7.2.4)."""
+        for key in (REFUSED, NEXT, WRONG_NUMBER):
+            self.request.session.pop(key, None)
         self.request.session.cycle_key()
         rotate_token(self.request)
         set_verified(self.request, self.two_factor)
@@ -141,10 +140,99 @@ class StepMixin(SignedInMixin):
         context = self.get_context_data(form=form or self.get_form_class()())
         if not isinstance(problem, Limited):
             return self.render_to_response(context | {"problem": _(problem)})
-        sentence = when_again(problem.reason, problem.retry_after)
+        sentence = sentence_of(problem)
         response = self.render_to_response(context | {"problem": sentence}, status=429)
         response["Retry-After"] = problem.retry_after
         return response
+
+
+class FormPageMixin(StepMixin):
+    """Post/Redirect/Get: a form that is refused leads back to ``form_page``, which shows why.
+
+    So a reload sends nothing, and the way back in the browser opens a page. What was typed and what
+    is wrong with it wait in the session. Only answers of 429 are shown where the form was sent.
+    GET on an address that only takes forms leads to the page with its form.
+    """
+
+    # The name of the address where the form stands and opens with GET.
+    form_page = ""
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.method in {"GET", "HEAD"} and "get" not in self.http_method_names:
+            response = redirect(with_next(self.form_page, self.kept_next()))
+            add_never_cache_headers(response)
+            return response
+        return super().dispatch(request, *args, **kwargs)
+
+    def refuse(self):
+        refusal = super().refuse()
+        # After an answer of 429 the browser shows this address, which then has no ``next``.
+        if refusal is None and self.request.method == "POST":
+            self.keep_next()
+        return refusal
+
+    def keep_next(self):
+        session = self.request.session
+        if self.next_url != session.get(NEXT, resolve_url(settings.LOGIN_REDIRECT_URL)):
+            session[NEXT] = self.next_url
+
+    def kept_next(self) -> str:
+        kept = self.request.session.get(NEXT, "")
+        is_asked = REDIRECT_FIELD_NAME in self.request.GET
+        return kept if not is_asked and is_safe_next(self.request, kept) else self.next_url
+
+    def form_invalid(self, form):
+        return self.to_form_page(form=form)
+
+    def render_problem(self, problem, form=None):
+        if isinstance(problem, Limited):
+            return super().render_problem(problem, form)
+        return self.to_form_page(problem, form)
+
+    def to_form_page(self, problem="", form=None, **facts):
+        """Redirect to the page with the form, which shows ``problem`` and the form's errors."""
+        refused = {"page": self.form_page, "problem": str(_(problem)) if problem else "", **facts}
+        if form is not None and form.is_bound:
+            # No password is kept, and nothing of the form's errors but its sentences.
+            refused["typed"] = {
+                name: (form.data.get(name) or "")[:MAX_TYPED]
+                for name, field in form.fields.items()
+                if not isinstance(field.widget, PasswordInput)
+            }
+            refused["errors"] = {name: list(texts) for name, texts in form.errors.items()}
+        self.request.session[REFUSED] = refused
+        return redirect(with_next(self.form_page, self.next_url))
+
+    @cached_property
+    def refused(self) -> dict:
+        """What was refused on the way to this page; it is shown once."""
+        refused = self.request.session.get(REFUSED, {})
+        is_form_page = self.request.resolver_match.view_name == self.form_page
+        if (
+            self.request.method != "GET"
+            or not is_form_page
+            or refused.get("page") != self.form_page
+        ):
+            return {}
+        del self.request.session[REFUSED]
+        return refused
+
+    def get_form(self, form_class=None):
+        if "typed" not in self.refused:
+            return super().get_form(form_class)
+        form_class = form_class or self.get_form_class()
+        form = form_class(**self.get_form_kwargs() | {"data": self.refused["typed"]})
+        # It was judged when it was sent. Set, this keeps the form from judging itself once more.
+        form._errors, form.cleaned_data = ErrorDict(), {}
+        for name, texts in self.refused["errors"].items():
+            form.add_error(None if name == NON_FIELD_ERRORS else name, texts)
+        return form
+
+    def get_context_data(self, **kwargs):
+        kwargs.setdefault("problem", self.refused.get("problem", ""))
+        # Where this page opens, whatever was sent: a change of language must not lose it.
+        page_url = with_next(self.form_page, self.next_url)
+        return super().get_context_data(page_url=page_url, refused=self.refused, **kwargs)
 
 
 class PasswordStepMixin(StepMixin):
@@ -161,9 +249,10 @@ class PasswordStepMixin(StepMixin):
         return super().form_invalid(form)
 
 
-class PhonePageMixin(StepMixin):
+class PhonePageMixin(FormPageMixin):
     """The page that asks for a number, or offers a code to the proven one."""
 
+    form_page = "two_factor:phone"
     template_name = "two_factor/phone.html"
     form_class = PhoneForm
 
@@ -178,9 +267,10 @@ class PhonePageMixin(StepMixin):
         )
 
 
-class CodePageMixin(StepMixin):
+class CodePageMixin(FormPageMixin):
     """The page that asks for the code under way in this browser; without one, back a step."""
 
+    form_page = "two_factor:verify"
     template_name = "two_factor/verify.html"
     form_class = CodeForm
 
@@ -208,14 +298,14 @@ class CodePageMixin(StepMixin):
     def verification(self):
         return self.own_verifications.live().first()
 
-    def to_phone_page(self, problem=""):
+    def to_phone_page(self, problem="", **facts):
         """Go back to where the number was typed: for the verified that is another page."""
-        if not is_verified(self.request):
-            self.keep_number()
-            return super().to_phone_page(problem)
+        page = "two_factor:change" if is_verified(self.request) else "two_factor:phone"
+        self.keep_number()
         if problem:
-            messages.error(self.request, _(problem))
-        return redirect(with_next("two_factor:change", self.next_url))
+            refused = {"page": page, "problem": _(problem), **facts}
+            self.request.session[REFUSED] = refused
+        return redirect(with_next(page, self.next_url))
 
     def keep_number(self):
         """Have the number whose code came to nothing stand in the form again; no proven one."""
@@ -232,16 +322,41 @@ class CodePageMixin(StepMixin):
     def get_context_data(self, **kwargs):
         return super().get_context_data(
             verification=self.verification,
-            # Where this page opens, whatever was sent: a change of language must not lose the code.
-            page_url=with_next("two_factor:verify", self.next_url),
+            intro=self.where_the_code_is(),
+            form_id=secrets.token_hex(6),
             code_length=CODE_LENGTH,
             seconds_to_next_send=self.two_factor.seconds_to_next_send,
             sandbox_code=self.sandbox_code(),
             **kwargs,
         )
 
+    def where_the_code_is(self) -> str:
+        """Say where the code went, or why there is none to type yet."""
+        verification = self.verification
+        words = {
+            "unclear": _(
+                "We do not know yet whether a code was sent to {number}. "
+                "Have a new one sent when you can."
+            ),
+            "cancelled": _(
+                "The code to {number} no longer works, and there is no new one yet. "
+                "Have a new one sent when you can."
+            ),
+            "starting": _("We are sending a code with {digits} digits to {number}."),
+            "call": _(
+                "A call reads {digits} digits to {number}. "
+                "They replace those of any earlier message."
+            ),
+            "sms": _("A text message with {digits} digits goes to {number}. It may take a minute."),
+        }[verification.stage]
+        # In full in the browser that typed it, so that a typo is seen.
+        is_own = self.two_factor.number == verification.number
+        number = verification.masked_number if is_own else verification.number.as_international
+        strong = format_html('<strong class="number">{}</strong>', number)
+        return format_html(words, digits=CODE_LENGTH, number=strong)
+
     def sandbox_code(self):
-        if not client.is_sandbox():
+        if not client.is_sandbox() or self.verification.request_id is None:
             return ""
         from .sandbox import code_under_way
 

@@ -1,9 +1,12 @@
-"""The wire under the SDK, so that a call ends in time however slowly it is answered.
+"""The wire under the SDK: a call ends in time, and we know whether it was sent at all.
 
 By itself a timeout is for each single read: a byte now and then would keep a thread for minutes.
+This uses internals of urllib3 (``ConnectionCls``, ``fp``): keep its version pinned.
 """
 
 import io
+import threading
+from contextlib import contextmanager
 from http.client import HTTPResponse
 from time import monotonic
 
@@ -40,17 +43,43 @@ class Answer(HTTPResponse):
         self.fp = io.BufferedReader(Deadline(self.fp.detach(), sock))
 
 
+# ``wire.is_sent``: whether the last call of this thread may have reached the server.
+wire = threading.local()
+
+
+@contextmanager
+def before_sending():
+    """Note that what fails in here fails before a byte of the request leaves this machine."""
+    try:
+        yield
+    except BaseException:
+        wire.is_sent = False
+        raise
+
+
 class Connection(HTTPSConnection):
     response_class = Answer
+
+    def connect(self):
+        # The name, the connection, a proxy's tunnel and the TLS handshake: all come first.
+        with before_sending():
+            super().connect()
 
 
 class BoundedAdapter(HTTPAdapter):
     """Give a call its timeout once, for connecting and for the whole answer together."""
 
     def get_connection_with_tls_context(self, *args, **kwargs):
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        with before_sending():
+            pool = super().get_connection_with_tls_context(*args, **kwargs)
         pool.ConnectionCls = Connection
         return pool
 
+    def cert_verify(self, *args, **kwargs):
+        # Raises OSError where the file of certificates is missing.
+        with before_sending():
+            super().cert_verify(*args, **kwargs)
+
     def send(self, request, timeout=None, **kwargs):
+        wire.is_sent = True
         return super().send(request, timeout=Timeout(total=timeout), **kwargs)

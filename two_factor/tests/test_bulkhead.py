@@ -104,7 +104,7 @@ def test_a_start_without_a_place_is_told_and_counts_nothing(
     clock, signed_in, vonage, user, take_places
 ):
     take_places()
-    response = signed_in.post(reverse("two_factor:create"), {"number": NUMBER})
+    response = signed_in.post(reverse("two_factor:create"), {"number": NUMBER}, follow=True)
     assert response.status_code == 200
     assert BUSY in sentences(response)
     assert vonage.calls == []
@@ -130,7 +130,7 @@ def test_a_step_without_a_place_is_told_and_counts_nothing(
     clock.shift(30)
     before = TwoFactor.objects.values("failures", "locked_until", "sends").get(user=user)
     take_places()
-    response = awaiting_code.post(reverse(f"two_factor:{step}"), {"code": CODE})
+    response = awaiting_code.post(reverse(f"two_factor:{step}"), {"code": CODE}, follow=True)
     assert BUSY in sentences(response)
     assert vonage.calls == []
     assert TwoFactor.objects.values("failures", "locked_until", "sends").get(user=user) == before

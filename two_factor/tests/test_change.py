@@ -24,11 +24,11 @@ OLD, NEW, THIRD = "+12025550123", "+12025550188", "+12025550199"
 PASSWORD, CODE = "correct horse battery", "482913"
 
 
-def change(browser, number=NEW, password=PASSWORD, **data):
-    return browser.post(URL, {"number": number, "password": password, **data})
+def change(browser, number=NEW, password=PASSWORD, follow=False, **data):
+    return browser.post(URL, {"number": number, "password": password, **data}, follow=follow)
 
 
-def confirm(browser, **data):
+def confirm(browser, follow=False, **data):
     return browser.post(reverse("two_factor:confirm"), {"code": CODE, **data})
 
 
@@ -206,7 +206,7 @@ def test_asking_looks_the_same_for_the_number_of_another_account(verified, vonag
     ],
 )
 def test_a_number_that_cannot_be_is_told_at_its_field(verified, vonage, user, number, sentence):
-    response = change(verified, number)
+    response = change(verified, number, follow=True)
     assert response.status_code == 200
     assert sentence in field_errors(response)
     assert (vonage.calls, failures_of(user)) == ([], 0)
@@ -214,12 +214,12 @@ def test_a_number_that_cannot_be_is_told_at_its_field(verified, vonage, user, nu
 
 @pytest.mark.parametrize("data", [{}, {"number[]": NEW}, {"number": NEW}])
 def test_it_asks_for_what_is_missing(verified, vonage, user, data):
-    assert "Type your password." in field_errors(verified.post(URL, data))
+    assert "Type your password." in field_errors(verified.post(URL, data, follow=True))
     assert (vonage.calls, failures_of(user)) == ([], 0)
 
 
 def test_a_wrong_password_is_told_and_counts_like_a_wrong_code(verified, vonage, user):
-    response = change(verified, password="wrong")
+    response = change(verified, password="wrong", follow=True)
     assert response.status_code == 200
     assert "That is not your password." in field_errors(response)
     assert 'value="wrong"' not in page(response)
@@ -281,7 +281,7 @@ def test_of_many_passwords_at_once_ten_are_judged(verified):
         browser.cookies = verified.cookies
         return change(browser, password="wrong").status_code
 
-    assert sorted(in_parallel(32, guess)) == [200] * 10 + [429] * 22
+    assert sorted(in_parallel(32, guess)) == [302] * 10 + [429] * 22
 
 
 def test_it_is_limited_like_every_code(verified, vonage):
@@ -294,7 +294,7 @@ def test_it_is_limited_like_every_code(verified, vonage):
 @pytest.mark.parametrize("answer", UNCLEAR.values(), ids=map(str, UNCLEAR))
 def test_when_vonage_has_trouble_the_old_number_stays(verified, vonage, user, answer):
     vonage.start(**answer)
-    response = change(verified)
+    response = change(verified, follow=True)
     assert response.status_code == 200
     assert f'name="number" value="{NEW}"' in page(response)
     assert number_of(user) == OLD
@@ -302,7 +302,8 @@ def test_when_vonage_has_trouble_the_old_number_stays(verified, vonage, user, an
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_while_no_code_can_be_sent_it_says_so(verified, method, user):
-    response = getattr(verified, method)(URL, {"number": NEW, "password": PASSWORD})
+    data = {"number": NEW, "password": PASSWORD}
+    response = getattr(verified, method)(URL, data, follow=True)
     assert "This site cannot send codes at present" in sentences(response)
     assert not Verification.objects.exists()
     assert number_of(user) == OLD

@@ -56,7 +56,8 @@ def test_from_a_choice_to_a_counted_vote(client, poll):
 
     code_page = send_number(client, hidden_next(phone_page))
     code = shown_code(code_page)
-    again = client.post(CONFIRM, {"code": wrong(code), "next": hidden_next(code_page)})
+    typed = {"code": wrong(code), "next": hidden_next(code_page)}
+    again = client.post(CONFIRM, typed, follow=True)
     assert "That is not the code" in field_errors(again)
 
     ballot = client.post(CONFIRM, {"code": code, "next": hidden_next(again)}, follow=True)
@@ -101,7 +102,8 @@ def test_the_code_of_the_call_counts_and_that_of_the_message_no_more(signed_in, 
     first = shown_code(send_number(signed_in))
     clock.shift(30)
     called = shown_code(signed_in.post(reverse("two_factor:call"), follow=True))
-    assert "That is not the code" in field_errors(signed_in.post(CONFIRM, {"code": first}))
+    answer = signed_in.post(CONFIRM, {"code": first}, follow=True)
+    assert "That is not the code" in field_errors(answer)
     assert signed_in.post(CONFIRM, {"code": called}).status_code == 302
 
 
@@ -124,7 +126,7 @@ def test_after_three_wrong_codes_another_one_can_be_asked_for(signed_in, clock):
     code = shown_code(send_number(signed_in))
     for _ in range(3):
         response = signed_in.post(CONFIRM, {"code": wrong(code)}, follow=True)
-    assert "the code is void" in sentences(response)
+    assert "This code no longer works" in sentences(response)
     clock.shift(30)
     assert signed_in.post(CONFIRM, {"code": shown_code(send_number(signed_in))}).status_code == 302
 

@@ -1,5 +1,9 @@
+import re
+
 import phonenumbers
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from two_factor.forms import CodeForm, PhoneForm
@@ -226,6 +230,64 @@ def test_a_code_of_another_length_is_refused_and_counted(text, typed):
 @pytest.mark.parametrize("text", ["abcdef", "12345O", "²²²²²²", "①②③④⑤⑥", "---", "½12345"])
 def test_a_code_of_anything_but_digits_is_refused(text):
     assert code_error(text) == "The code is made of 6 digits only."
+
+
+MESSAGES = [
+    "Pollstr code: {code}. Valid for 3 minutes.",
+    "{code} is your Pollstr code.\n\n@pollstr.org #{code}",
+    "<#> Your code is {code}\nFA+9qCX9VSu",
+    "验证码{code}，3分钟内有效",
+    "رمزك هو {code} صالح لمدة 3 دقائق",
+    "Votre code: {code}",
+    "code:{code}",
+    "\u2068{code}\u2069 is the code; it ends in 180 seconds",
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("code", ["482913", "482 913", "482-913", "٤٨٢٩١٣", "４８２９１３"])
+def test_the_code_in_a_pasted_message_is_found(message, code):
+    form = CodeForm({"code": message.format(code=code)})
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["code"] == "482913"
+
+
+@pytest.mark.parametrize("text", ["Codes 482913 and 111111", "old 111111, new 482913, old 111111"])
+def test_of_two_codes_none_is_guessed(text):
+    assert code_error(text) == "There is more than one code in this. Type the 6 digits."
+
+
+@pytest.mark.parametrize(
+    "text", ["Call +44 7400 1234567 now", "code 4829135", "in 3 minutes", "12345 or 67", "x1234567"]
+)
+def test_a_message_without_a_code_is_refused(text):
+    assert code_error(text) == "The code is made of 6 digits only."
+
+
+def test_a_message_may_have_200_characters_and_the_browser_cuts_none():
+    text = "Pollstr code: 482913. ".ljust(200, "x")
+    assert CodeForm({"code": text}).is_valid()
+    assert code_error(text + "x") == "The code has 6 digits."
+    assert "maxlength" not in str(CodeForm()["code"])
+
+
+LETTERS = st.text(st.characters(categories=["L", "P", "Zs", "Cf"]), max_size=60)
+
+
+@given(before=LETTERS, after=LETTERS, code=st.text("0123456789", min_size=6, max_size=6))
+def test_one_run_of_six_digits_in_any_text_is_the_code(before, after, code):
+    form = CodeForm({"code": f"{before}{code}{after}"})
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["code"] == code
+
+
+@given(text=st.text(max_size=200))
+def test_any_text_is_a_code_or_refused_with_a_sentence(text):
+    form = CodeForm({"code": text})
+    if form.is_valid():
+        assert re.fullmatch("[0-9]{6}", form.cleaned_data["code"])
+    else:
+        assert form.errors["code"]
 
 
 @pytest.mark.parametrize("text", ["", "  \t"])

@@ -89,8 +89,13 @@ def test_without_the_header_it_is_english(signed_in, vonage):
         ("es", "es-AR", "es-es"),
         ("pt-br", "pt-PT", "pt-br"),
         ("en", "de,en-GB;q=0.5", "en-gb"),
-        # Vonage has no Arabic.
-        ("ar", "fr", "en-us"),
+        # Vonage has no Arabic: the next language that the browser asks for is better than English.
+        ("ar", "fr", "fr-fr"),
+        ("ar", "ar,fr;q=0.8,en;q=0.7", "fr-fr"),
+        ("ar", "ar-EG,ar;q=0.9,de-AT;q=0.5", "de-de"),
+        ("ar", "ar", "en-us"),
+        ("ar", "", "en-us"),
+        ("es", "ar,de", "es-es"),
         # None of the site's.
         ("nl", "fr", "fr-fr"),
         ("", "fr", "fr-fr"),

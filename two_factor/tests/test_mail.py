@@ -186,7 +186,7 @@ def test_trouble_with_mail_stops_no_recovery(signed_in, two_factor, no_mail_serv
 
 def test_trouble_with_mail_stops_no_lock(awaiting_code, vonage, no_mail_server):
     vonage.check(400)
-    assert [confirm(awaiting_code).status_code for _ in range(11)] == [200] * 10 + [429]
+    assert [confirm(awaiting_code).status_code for _ in range(11)] == [302] * 10 + [429]
 
 
 def test_trouble_with_mail_stops_no_reset(two_factor, no_mail_server, user):

@@ -10,6 +10,7 @@ from polls.models import Ballot, Vote
 from polls.tests.factories import PollFactory
 from polls.views import BallotView
 from two_factor.mixins import LONGEST_NEXT, VERIFIED, is_safe_next, next_url
+from two_factor.models import TwoFactor
 
 from .factories import TwoFactorFactory
 from .pages import page
@@ -351,3 +352,46 @@ def test_without_a_next_it_is_the_list_of_polls():
 def test_an_endless_address_is_cut_to_its_path(client, db):
     response = client.get(f"/polls/1/?x={'%26' * LONGEST_NEXT}")
     assert response["Location"] == "/login/?next=/polls/1/"
+
+
+@pytest.mark.parametrize("idle", [4, 65, 600, 3600])
+def test_the_idle_time_counts_from_the_last_use(verified, clock, settings, idle):
+    settings.VERIFIED_IDLE_SECONDS = idle
+    for _ in range(9):
+        clock.shift(0.6 * idle)
+        assert is_let_through(verified)
+    # It ends at most a sixtieth of the idle time early, and never late.
+    clock.shift(0.98 * idle)
+    assert is_let_through(verified)
+    clock.shift(idle)
+    assert not is_let_through(verified)
+
+
+def test_a_use_each_second_keeps_a_short_idle_time_from_ending(verified, clock, settings):
+    settings.VERIFIED_IDLE_SECONDS = 4
+    for _ in range(20):
+        clock.shift(1)
+        assert is_let_through(verified)
+
+
+@pytest.mark.parametrize("number", ["+12025550199", "+447400123456", None])
+def test_a_number_changed_in_the_row_was_verified_by_no_one(verified, two_factor, number):
+    TwoFactor.objects.filter(pk=two_factor.pk).update(number=number)
+    assert not is_let_through(verified)
+
+
+def test_a_flag_of_the_release_before_still_counts(verified, two_factor):
+    session = verified.session
+    flag = session[VERIFIED]
+    del flag["number"]
+    session[VERIFIED] = flag
+    session.save()
+    assert is_let_through(verified)
+
+
+def test_the_flag_does_not_tell_the_number(verified):
+    assert "5550123" not in str(dict(verified.session))
+
+
+def is_let_through(browser) -> bool:
+    return "Your phone is verified" in page(browser.get(reverse("two_factor:phone")))

@@ -11,17 +11,21 @@ import pytest
 from django.urls import reverse
 
 from two_factor.mixins import VERIFIED
-from two_factor.models import TwoFactor, Verification
+from two_factor.models import Limit, TwoFactor, Verification
 from two_factor.steps import EXPIRED
 from two_factor.views import (
     BUSY_NUMBER,
     CALLED_ALREADY,
     ON_ITS_WAY,
+    OWNERS_TROUBLE,
+    OWNERS_TROUBLE_CHECKING,
+    REFUSED_CALL,
     REFUSED_NUMBER,
     REFUSED_START,
     UNCHECKED,
     UNCLEAR_CALL,
     UNCLEAR_START,
+    UNREACHABLE,
     VOID,
     WRONG_CODE,
 )
@@ -75,9 +79,12 @@ def drop(request):
 
 
 DRIP = 100 * [b" "]
-REFUSALS = {
-    **{code: status(code) for code in [401, 402, 403, 418, 429]},
+OWNERS = {
+    **{code: status(code) for code in [401, 402, 403]},
     "401 empty": text(401, ""),
+}
+REFUSALS = {
+    **{code: status(code) for code in [418, 429]},
     "429, Retry-After": text(429, "{}", "Retry-After: 60\n"),
     "302 to nowhere": text(302, ""),
 }
@@ -116,6 +123,7 @@ def rows(answers, sentence):
 
 STARTS = [
     *rows({"202": lambda request: (202, {"request_id": str(uuid4())})}, SENT),
+    *rows(OWNERS, OWNERS_TROUBLE),
     *rows(REFUSALS | {name: status(name) for name in [400, 404, 410]}, REFUSED_START),
     *rows({422: status(422)}, REFUSED_NUMBER),
     *rows(
@@ -129,6 +137,7 @@ CHECKS = [
     *rows({400: status(400), "400 empty": text(400, "")}, WRONG_CODE),
     *rows({404: status(404)}, EXPIRED),
     *rows({410: status(410)}, VOID),
+    *rows(OWNERS, OWNERS_TROUBLE_CHECKING),
     *rows(REFUSALS | {name: status(name) for name in [409, 422]}, UNCHECKED),
     *rows(UNCLEAR | UNREADABLE, UNCHECKED),
     *rows({"failed": status(200, {"request_id": REQUEST_ID, "status": "failed"})}, UNCHECKED),
@@ -138,13 +147,17 @@ CALLS = [
     *rows({"200": text(200, "")} | UNREADABLE, CALLING),
     *rows({404: status(404)}, EXPIRED),
     *rows({409: status(409)}, CALLED_ALREADY),
-    *rows(REFUSALS | UNCLEAR, UNCLEAR_CALL),
+    *rows(OWNERS, OWNERS_TROUBLE),
+    *rows(REFUSALS, REFUSED_CALL),
+    *rows(UNCLEAR, UNCLEAR_CALL),
 ]
 CANCELS = [
     *rows({"204": raw("HTTP/1.1 204 No Content\nConnection: close\n\n")}, ASKS_FOR_NUMBER),
-    *rows(REFUSALS | UNCLEAR | {name: status(name) for name in [404, 409]}, ASKS_FOR_NUMBER),
+    *rows(
+        OWNERS | REFUSALS | UNCLEAR | {name: status(name) for name in [404, 409]}, ASKS_FOR_NUMBER
+    ),
 ]
-RESENDS = [*rows({404: status(404)} | REFUSALS | UNCLEAR, "A new code is on its way.")]
+RESENDS = [*rows({404: status(404)} | OWNERS | REFUSALS | UNCLEAR, "A new code is on its way.")]
 
 
 @pytest.fixture
@@ -326,7 +339,7 @@ def spaces_in_the_host(settings, monkeypatch):
     settings.VONAGE_API_HOST = "not a host"
 
 
-UNREACHABLE = [
+TROUBLES_ON_THE_WAY = [
     nobody_listens,
     no_such_host,
     certificate_of_a_stranger,
@@ -336,18 +349,21 @@ UNREACHABLE = [
 ]
 
 
-@pytest.mark.parametrize("trouble", UNREACHABLE)
+@pytest.mark.parametrize("trouble", TROUBLES_ON_THE_WAY)
 def test_a_start_that_does_not_reach_vonage_is_told(
     start, signed_in, fake_vonage, settings, monkeypatch, trouble
 ):
     trouble(settings, monkeypatch)
     with within(ONE_TIMEOUT):
         response = start()
-    assert_told(response, UNCLEAR_START, signed_in)
+    assert_told(response, UNREACHABLE, signed_in)
     assert fake_vonage.requests == []
+    assert not Verification.objects.exists()
+    assert not Limit.objects.filter(count__gt=0).exists()
+    assert TwoFactor.objects.get().seconds_to_next_send == 0
 
 
-@pytest.mark.parametrize("trouble", UNREACHABLE)
+@pytest.mark.parametrize("trouble", TROUBLES_ON_THE_WAY)
 def test_a_check_that_does_not_reach_vonage_is_told(
     step, signed_in, fake_vonage, settings, monkeypatch, trouble
 ):
@@ -362,4 +378,4 @@ def test_a_check_that_does_not_reach_vonage_is_told(
 def test_a_handshake_that_is_never_answered_is_given_up(start, signed_in, settings):
     with socket.create_server(("localhost", 0)) as silent, within(ONE_TIMEOUT):
         settings.VONAGE_API_HOST = f"localhost:{silent.getsockname()[1]}"
-        assert_told(start(), UNCLEAR_START, signed_in)
+        assert_told(start(), UNREACHABLE, signed_in)

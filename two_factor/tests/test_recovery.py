@@ -6,7 +6,7 @@ from django.urls import reverse
 from two_factor.history import Event
 from two_factor.keeping import FRESH
 from two_factor.mixins import VERIFIED
-from two_factor.recovery import ALPHABET, CODES, LENGTH, RecoveryCode
+from two_factor.recovery import ALPHABET, CODES, LENGTH, RecoveryCode, key_name, keyed_fingerprint
 
 from .factories import UserFactory
 from .pages import page
@@ -57,9 +57,29 @@ def test_a_row_moved_to_another_user_is_worth_nothing(codes):
     assert not use(thief, codes[0])
 
 
-def test_without_the_sites_key_the_table_is_worth_nothing(codes, user, settings):
+def test_codes_work_after_a_change_of_the_sites_key(codes, user, settings):
     settings.SECRET_KEY = "another key"
-    assert not use(user, codes[0])
+    assert RecoveryCode.objects.unused().count() == CODES
+    assert use(user, codes[0])
+
+
+@pytest.fixture
+def keyed_code(user):
+    """A code that an earlier release stored."""
+    mark = keyed_fingerprint(user.pk, "a" * 24)
+    RecoveryCode.objects.create(user=user, fingerprint=mark, key_name=key_name())
+    return "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa"
+
+
+def test_a_code_of_an_earlier_release_works_once(keyed_code, user):
+    assert [use(user, keyed_code) for _ in range(2)] == [True, False]
+
+
+def test_a_code_whose_key_is_gone_is_dead_and_not_counted(keyed_code, user, settings):
+    assert RecoveryCode.objects.unused().count() == 1
+    settings.SECRET_KEY = "another key"
+    assert RecoveryCode.objects.unused().count() == 0
+    assert not use(user, keyed_code)
 
 
 def test_each_works_once(codes, user):
@@ -86,6 +106,11 @@ def test_of_simultaneous_uses_one_works(codes, user):
         lambda code: code.replace("-", " "),
         lambda code: f"  {code.replace('-', ' – ')}\n",
         lambda code: ".".join(code),
+        lambda code: f"10. {code}",
+        lambda code: f" 3) {code}",
+        lambda code: "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in code),
+        lambda code: code.replace("-", "\u2011"),
+        lambda code: "\u200e" + code.replace("-", "\u200b-") + "\ufe0f",
     ],
 )
 def test_it_may_be_typed_in_many_ways(codes, user, spell):

@@ -2,9 +2,20 @@ import pytest
 import requests
 from django.urls import reverse
 
+from two_factor.client import calling_vonage
 from two_factor.models import CHANNEL_TIMEOUT, Limit, Verification
 from two_factor.steps import EXPIRED
-from two_factor.views import ON_ITS_WAY, REFUSED_START, UNCLEAR_START
+from two_factor.views import (
+    BUSY,
+    BUSY_NUMBER,
+    NO_CODE_NOW,
+    OLD_CODE_GOOD,
+    ON_ITS_WAY,
+    OWNERS_TROUBLE,
+    REFUSED_NUMBER,
+    REFUSED_START,
+    UNCLEAR_START,
+)
 
 from .pages import page, sentences
 from .vonage import (
@@ -32,8 +43,8 @@ def waited(awaiting_code, vonage, clock):
     return awaiting_code
 
 
-def resend(browser, **data):
-    return browser.post(URL, {"next": "/polls/1/", **data})
+def resend(browser, follow=False, **data):
+    return browser.post(URL, {"next": "/polls/1/", **data}, follow=follow)
 
 
 def request_ids() -> list[str]:
@@ -102,7 +113,15 @@ def test_the_verified_go_on(verified, vonage):
     assert vonage.calls == []
 
 
-@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_looked_at_it_leads_to_the_page_with_its_form(waited, vonage, method):
+    response = getattr(waited, method)(URL, {"next": "/polls/1/"})
+    assert (response.status_code, response["Location"]) == (302, CODE_PAGE)
+    assert "no-store" in response["Cache-Control"]
+    assert vonage.calls == []
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_it_only_takes_a_form(waited, vonage, method):
     assert getattr(waited, method)(URL).status_code == 405
     assert vonage.calls == []
@@ -183,13 +202,25 @@ START_REFUSALS = {**REFUSALS, 422: {"status": 422, "json": PROBLEM}}
 
 
 @pytest.mark.parametrize("answer", START_REFUSALS.values(), ids=map(str, START_REFUSALS))
-def test_where_vonage_refuses_it_goes_back_to_the_number(waited, vonage, answer):
+def test_where_vonage_refuses_the_code_page_says_so(waited, vonage, answer):
     vonage.start(**answer)
-    response = waited.post(URL, follow=True)
-    assert REFUSED_START in sentences(response)
+    response = waited.post(URL, {"next": "/polls/1/"}, follow=True)
+    assert response.redirect_chain == [(CODE_PAGE, 302)]
+    told = sentences(response)
+    assert [text for text in (REFUSED_START, OWNERS_TROUBLE, REFUSED_NUMBER) if text in told]
+    assert OLD_CODE_GOOD not in told
+    assert "no longer works" in page(response)
     assert PROVIDERS_WORDS not in page(response)
-    assert not Verification.objects.exists()
     assert vonage.calls == ["cancel", "start"]
+
+
+@pytest.mark.parametrize("answer", START_REFUSALS.values(), ids=map(str, START_REFUSALS))
+def test_where_vonage_refuses_all_the_old_code_still_works(waited, vonage, answer):
+    vonage.cancel(404, json=PROBLEM)
+    vonage.start(**answer)
+    assert OLD_CODE_GOOD in sentences(resend(waited, follow=True))
+    assert waited.post(reverse("two_factor:confirm"), {"code": "123456"}).status_code == 302
+    assert vonage.paths[-1] == f"/v2/verify/{REQUEST_ID}"
 
 
 UNCLEAR_STARTS = {**UNCLEAR, **UNREADABLE}
@@ -198,19 +229,62 @@ UNCLEAR_STARTS = {**UNCLEAR, **UNREADABLE}
 @pytest.mark.parametrize("answer", UNCLEAR_STARTS.values(), ids=map(str, UNCLEAR_STARTS))
 def test_where_the_outcome_is_unclear_it_says_so(waited, vonage, answer):
     vonage.start(**answer)
-    response = resend(waited)
+    response = resend(waited, follow=True)
     assert response.status_code == 200
     assert UNCLEAR_START in sentences(response)
     assert vonage.calls == ["cancel", "start"]
-    for secret in [REQUEST_ID, PROVIDERS_WORDS, "5550123"]:
+    for secret in [REQUEST_ID, PROVIDERS_WORDS]:
         assert secret not in page(response)
 
 
-def test_a_conflict_right_after_a_cancel_is_not_taken_for_a_code(waited, vonage):
+@pytest.mark.parametrize("body", [PROBLEM, PROBLEM | {"request_id": REQUEST_ID}])
+def test_a_conflict_with_our_own_cancellation_says_when_the_code_can_be_sent(waited, vonage, body):
+    vonage.start(409, json=body)
+    response = waited.post(URL)
+    assert (response.status_code, response["Retry-After"]) == (429, "10")
+    assert "Your new code can be sent in 10 seconds" in sentences(response)
+    assert request_ids() == ["None"]
+
+
+def test_after_our_own_cancellation_the_code_page_stays_open(waited, vonage, clock):
     vonage.start(**conflict_with(REQUEST_ID))
-    response = waited.post(URL, follow=True)
-    assert REFUSED_START in sentences(response)
-    assert not Verification.objects.exists()
+    resend(waited)
+    assert "no longer works" in page(waited.get(CODE_PAGE))
+    clock.shift(9)
+    response = resend(waited)
+    assert (response.status_code, response["Retry-After"]) == (429, "1")
+    assert "Your new code can be sent in 1 second" in sentences(response)
+    vonage.start(json={"request_id": OTHER_REQUEST_ID})
+    clock.shift(1)
+    assert resend(waited)["Location"] == CODE_PAGE
+    assert request_ids() == [OTHER_REQUEST_ID]
+    assert vonage.calls == ["cancel", "start", "start"]
+
+
+def test_while_there_is_no_code_none_is_checked_and_nobody_called(waited, vonage):
+    vonage.start(**conflict_with(REQUEST_ID))
+    resend(waited)
+    for step in ("confirm", "call"):
+        url = reverse(f"two_factor:{step}")
+        assert NO_CODE_NOW in sentences(waited.post(url, {"code": "123456"}, follow=True))
+    assert vonage.calls == ["cancel", "start"]
+
+
+def test_where_it_is_unknown_whether_the_old_code_was_cancelled_it_can_be_tried(waited, vonage):
+    vonage.cancel(**LOST)
+    vonage.start(**conflict_with(REQUEST_ID))
+    response = resend(waited)
+    assert response.status_code == 429
+    assert "the earlier one may still work" in sentences(response)
+    assert waited.post(reverse("two_factor:confirm"), {"code": "123456"}).status_code == 302
+
+
+def test_a_provider_that_cannot_be_reached_leaves_the_old_code_good(waited, vonage, settings):
+    settings.VERIFY_CALLS_AT_ONCE = 1
+    with calling_vonage("start"):
+        assert BUSY in sentences(resend(waited, follow=True))
+    assert vonage.calls == []
+    assert request_ids() == [REQUEST_ID]
 
 
 def test_a_lost_answer_is_recovered_by_the_next_click(waited, vonage, clock):
@@ -235,9 +309,8 @@ def test_a_new_code_is_recovered_after_both_answers_were_lost(waited, vonage, cl
 
 
 def test_the_lost_start_of_the_first_click_is_recovered(signed_in, vonage, clock):
-    vonage.start(**LOST)
-    for _ in range(2):
-        signed_in.post(reverse("two_factor:create"), {"number": NUMBER})
+    signed_in.post(reverse("two_factor:create"), {"number": NUMBER})
+    Verification.objects.update(request_id=None)
     vonage.start(**conflict_with(REQUEST_ID))
     clock.shift(30)
     assert resend(signed_in)["Location"] == CODE_PAGE
@@ -250,8 +323,9 @@ def test_a_conflict_with_another_users_code_is_not_taken_over(waited, code_of_an
     vonage.cancel(404, json=PROBLEM)
     vonage.start(**conflict_with(OTHER_REQUEST_ID))
     response = waited.post(URL, follow=True)
-    assert REFUSED_START in sentences(response)
-    assert Verification.objects.get() == other
+    assert BUSY_NUMBER in sentences(response)
+    assert OLD_CODE_GOOD in sentences(response)
+    assert Verification.objects.get(request_id=OTHER_REQUEST_ID) == other
 
 
 def test_a_resend_that_vonage_refused_counts_against_no_limit(waited, vonage):
@@ -280,7 +354,10 @@ def test_the_old_code_can_be_checked_where_neither_was_done(waited, vonage):
 def test_a_resend_of_unclear_outcome_counts(waited, vonage):
     vonage.start(**LOST)
     resend(waited)
-    assert {limit.count for limit in Limit.objects.all()} == {2}
+    counts = dict(Limit.objects.values_list("name", "count"))
+    assert (counts["address"], counts["site"]) == (2, 2)
+    # An outage uses up none of the codes of an hour.
+    assert (counts["user"], counts["number"]) == (1, 1)
     assert resend(waited).status_code == 429
 
 

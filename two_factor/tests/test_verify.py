@@ -19,10 +19,15 @@ def test_it_asks_for_the_code_in_one_field(awaiting_code):
     assert 'inputmode="numeric" autocomplete="one-time-code"' in page(response)
 
 
-def test_it_masks_the_number(awaiting_code):
-    response = awaiting_code.get(URL)
+def test_it_shows_the_number_just_typed_in_full(awaiting_code):
+    assert "+1 202-555-0123" in page(awaiting_code.get(URL))
+
+
+def test_it_masks_a_verified_number(signed_in, two_factor, vonage):
+    signed_in.post(reverse("two_factor:create"))
+    response = signed_in.get(URL)
     assert "•••• ••23" in page(response)
-    assert "5550123" not in page(response)
+    assert "555-0123" not in page(response)
 
 
 def test_it_carries_on_where_to_go_afterwards(awaiting_code):
