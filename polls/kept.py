@@ -24,7 +24,7 @@ from django.template.defaultfilters import truncatechars
 from django.utils.html import escape
 from django.utils.text import compress_string
 
-from .models import Choice, Poll
+from .models import Choice, Poll, may_view_all
 
 KEPT = 1  # seconds
 ACCEPTS_GZIP = re.compile(r"\bgzip\b")
@@ -116,7 +116,7 @@ class KeptMixin:
         user = self.request.user
         is_author = user.is_authenticated and user.pk == poll.author_id
         # A listed poll needs no link in its address, and made-up ones would crowd pages out.
-        return not (is_author or user.is_staff or (poll.is_listed and self.request.GET))
+        return not (is_author or may_view_all(user) or (poll.is_listed and self.request.GET))
 
     def keep(self, key, response, began):
         user = ANYBODY if self.request.user.is_authenticated else AnonymousUser()

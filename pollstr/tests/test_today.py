@@ -27,7 +27,7 @@ def noon(time_machine):
 @pytest.fixture
 def owner(client, two_factor):
     """A browser of staff, whose phone is proven in it."""
-    two_factor.user.is_staff = True
+    two_factor.user.is_staff = two_factor.user.is_superuser = True
     two_factor.user.save()
     client.force_login(two_factor.user)
     verify(client, two_factor)
