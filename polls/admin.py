@@ -12,6 +12,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from two_factor.admin import StrictModelAdmin
+
 from .forms import changes_told
 from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
@@ -127,7 +129,7 @@ class ModerationMixin:
 
 
 @admin.register(Poll)
-class PollAdmin(ModerationMixin, admin.ModelAdmin):
+class PollAdmin(ModerationMixin, StrictModelAdmin):
     """Make polls with their choices. Once somebody has voted, the wording is locked."""
 
     form = PollForm
@@ -255,7 +257,7 @@ class SettledFilter(admin.SimpleListFilter):
 
 
 @admin.register(Report)
-class ReportAdmin(ModerationMixin, admin.ModelAdmin):
+class ReportAdmin(ModerationMixin, StrictModelAdmin):
     """The reports that wait, the poll with most of them first. Who reported is shown to nobody."""
 
     list_display = ["poll_page", "count", "reason", "words", "at"]
