@@ -652,3 +652,21 @@ def test_no_odd_form_is_an_error(verified, staff, fields):
     poll = PollFactory()
     response = verified.post(change(poll), form(kept=poll.choices.all(), **fields))
     assert response.status_code in {200, 302}
+
+
+# What the pages look like
+
+
+def test_votes_and_reports_come_right_after_the_question(verified, staff):
+    PollFactory(closes_at=datetime(2126, 1, 2, 18, 30, tzinfo=UTC), time_zone="Europe/Berlin")
+    text = verified.get(POLLS).text
+    columns = re.findall(r'class="(?:sortable )?column-(\w+)', text)
+    assert columns == ["question", "votes", "reports", "state", "author", "opens", "closes"]
+    assert '<td class="field-closes">2126-01-02 18:30</td>' in text
+    assert "Closes (UTC)" in text
+
+
+def test_each_page_says_whose_times_it_shows(verified, staff):
+    poll = PollFactory(time_zone="Europe/Berlin")
+    assert "in the time zone Europe/Berlin." in verified.get(change(poll)).text
+    assert "in the time zone UTC." in verified.get(POLLS).text
