@@ -25,7 +25,7 @@ from django.template.defaultfilters import truncatechars
 from django.utils.html import escape
 from django.utils.text import compress_string
 
-from .models import Choice, Poll, polls_updated
+from .models import Choice, Poll, may_view_all, polls_updated
 from .shared_copy import ProcessStore, SharedCopy, forget_now_and_on_commit
 
 KEPT = 1  # seconds
@@ -122,7 +122,7 @@ class KeptMixin:
         user = self.request.user
         is_author = user.is_authenticated and user.pk == poll.author_id
         # A listed poll needs no link in its address, and made-up ones would crowd pages out.
-        return not (is_author or user.is_staff or (poll.is_listed and self.request.GET))
+        return not (is_author or may_view_all(user) or (poll.is_listed and self.request.GET))
 
     def answer(self, page):
         # What is a signed-in person's own could be guessed from the length of a compressed page

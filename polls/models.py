@@ -58,6 +58,20 @@ def new_slug() -> str:
     return get_random_string(SLUG_LENGTH, SLUG_ALPHABET)
 
 
+def may_view_all(user) -> bool:
+    """Whether ``user`` is staff who may open every poll, drafts and hidden polls too.
+
+    Only staff cost a query: their permissions are read once for each request.
+    """
+    permissions = ["polls.view_poll", "polls.change_poll"]
+    return user.is_staff and any(map(user.has_perm, permissions))
+
+
+def may_change_all(user) -> bool:
+    """Whether ``user`` is staff who may edit, close and trash every poll."""
+    return user.is_staff and user.has_perm("polls.change_poll")
+
+
 class TellingQuerySet(models.QuerySet):
     """Tells of changes that are made in one statement. ``poll_field`` names the poll's id."""
 
@@ -107,8 +121,8 @@ class PollQuerySet(TellingQuerySet):
         return self.published().filter(is_listed=True)
 
     def kept_by(self, user):
-        """The polls that ``user``, verified, may edit: their own, and all for staff."""
-        return self if user.is_staff else self.filter(author=user)
+        """The polls that ``user``, verified, may edit: their own, or all with the permission."""
+        return self if may_change_all(user) else self.filter(author=user)
 
     def drafts(self):
         return self.filter(published_at=None, trashed_at=None)
@@ -147,8 +161,8 @@ class PollQuerySet(TellingQuerySet):
         is_public = PUBLISHED & (Q(is_listed=True) | Q(slug=link))
         if keeper is None:
             return self.filter(is_public)
-        is_kept = Q(trashed_at=None) if keeper.is_staff else Q(trashed_at=None, author=keeper)
-        return self.filter(is_public | is_kept)
+        is_kept = Q() if may_view_all(keeper) else Q(author=keeper)
+        return self.filter(is_public | (is_kept & Q(trashed_at=None)))
 
     def with_ballot(self, mark: str):
         """Add ``picked``: the choices on the ballot with that mark, ids with commas; or None.

@@ -10,4 +10,4 @@ class PollstrConfig(AppConfig):
 
 
 class AdminConfig(DjangoAdminConfig):
-    default_site = "pollstr.admin.AdminSite"
+    default_site = "pollstr.admin_site.AdminSite"

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from polls.listing import SEARCHES
-from polls.models import Ballot, Figure
+from polls.models import Ballot, Figure, Report
 from polls.moderation import ADDRESS_REPORTS
 from polls.views import FAILED_LOOKUPS
 from two_factor.history import Event
@@ -23,6 +24,10 @@ HOURS = 24
 # As many as can be read; the others got few messages.
 MOST_COUNTRIES = 20
 BAR = 100  # pixels
+# What the totals of the page add up, of the columns of its tables.
+TOTALS = ["votes", "changed", "sent", "proven", "wrong", "locked", "calls", "trouble"]
+# Vonage answers these where nothing gets better by waiting: credentials, balance, permission.
+OWNERS_STATUSES = {401, 402, 403}
 
 
 def limits_told() -> dict[str, tuple[str, int]]:
@@ -79,16 +84,46 @@ def refused_votes() -> dict[str, int]:
     return dict.fromkeys(kinds, 0) | dict(rows)
 
 
+def alarms(troubles, limits, sends_left: int, open_reports: int) -> list[str]:
+    """Return what asks for someone of the site team, the most urgent first."""
+    sentences = []
+    for row in troubles:
+        if row["provider_status"] in OWNERS_STATUSES:
+            words = _(
+                "Vonage answered %(status)s: no code goes out. Check key, secret and balance in "
+                "its dashboard."
+            )
+            sentences.append(words % {"status": row["provider_status"]})
+    if not sends_left:
+        sentences.append(_("No code is sent until tomorrow: nobody new can vote."))
+    if limits:
+        words = ngettext(
+            "%(number)d limit was used up.", "%(number)d limits were used up.", len(limits)
+        )
+        sentences.append(words % {"number": len(limits)})
+    if open_reports:
+        words = ngettext(
+            "%(number)d report is waiting.", "%(number)d reports are waiting.", open_reports
+        )
+        sentences.append(words % {"number": open_reports})
+    return sentences
+
+
 def today() -> dict:
     now = timezone.now()
     since, sends = now - timedelta(hours=HOURS), Limit.objects.sends_today()
+    sends_left = max(0, settings.VERIFY_SENDS_PER_DAY - sends.count)
+    rows, troubles, limits = hours(now), list(Event.objects.troubles(since)), limits_reached(since)
+    open_reports = Report.objects.filter(settled_at=None).count()
     return {
-        "hours": hours(now),
+        "alarms": alarms(troubles, limits, sends_left, open_reports),
+        "totals": {name: sum(row.get(name) or 0 for row in rows) for name in TOTALS},
+        "hours": rows,
         "refused_votes": refused_votes(),
         "sends": sends,
         "most_sends": settings.VERIFY_SENDS_PER_DAY,
-        "sends_left": max(0, settings.VERIFY_SENDS_PER_DAY - sends.count),
+        "sends_left": sends_left,
         "countries": Event.objects.by_country(since)[:MOST_COUNTRIES],
-        "troubles": Event.objects.troubles(since),
-        "limits": limits_reached(since),
+        "troubles": troubles,
+        "limits": limits,
     }

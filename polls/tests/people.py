@@ -1,5 +1,6 @@
 """Browsers of those who may look at a poll, by what they have done there."""
 
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from conftest import verify
@@ -37,6 +38,15 @@ def author(poll):
 
 def staff(poll):
     return verified(poll, user__is_staff=True, user__is_superuser=True)
+
+
+def staff_who_may(*permissions):
+    """Return a browser of verified staff with these permissions alone, such as "view_poll"."""
+    browser = verified(None, user__is_staff=True)
+    rows = Permission.objects.filter(codename__in=permissions)
+    assert rows.count() == len(permissions)
+    User.objects.get(pk=browser.session["_auth_user_id"]).user_permissions.set(rows)
+    return browser
 
 
 # As the columns of test_visibility.SEES.

@@ -2,6 +2,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 from django.utils import timezone
 
@@ -9,6 +10,7 @@ from polls.models import Ballot, Change, Poll, Report
 from polls.tally import snapshot, tally
 from two_factor.tests.factories import UserFactory
 
+from . import people
 from .factories import PollFactory
 
 pytestmark = pytest.mark.django_db
@@ -438,12 +440,233 @@ def test_a_closing_time_may_be_set_when_the_poll_is_made(verified, staff):
     assert Poll.objects.get().closes_at.year == 2126
 
 
-def test_times_in_the_administration_name_their_zone(verified, staff):
-    opens_at = datetime(2026, 1, 1, 23, 30, tzinfo=UTC)
-    poll = PollFactory(time_zone="Asia/Tokyo", opens_at=opens_at)
-    page = verified.get(change(poll)).text
-    assert "Opens: 2 January 2026, 08:30 (Asia/Tokyo). Closes: none." in page
-    assert "All times on this page are in UTC." in verified.get(ADD).text
-    page = verified.get(POLLS, {"o": "4"}).text.lower()
-    assert "opens (utc)" in page
-    assert "closes (utc)" in page
+# The rules of the site's own form hold here, too
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"max_choices": "3"}, "There are 2 choices; ask for no more."),
+        ({"choices-1-text": "ＴＥＡ"}, "This is the same as choice 1."),
+        ({"choices-1-text": "T\u200bea"}, "This is the same as choice 1."),
+        ({"choices-1-text": "\u200b"}, "Write something that can be seen."),
+        ({"question": "\u202e \u2066"}, "Write the question first."),
+        ({"question": "\u200b"}, "Write the question first."),
+        ({"description": "x" * 5001}, "at most 5000 characters"),
+        ({"time_zone": "Mars/Olympus"}, "Select a valid choice"),
+        ({"is_listed": "x", "question": ""}, "This field is required."),
+        ({"closes_at_0": "2300-01-01", "closes_at_1": "junk"}, "Enter a valid time."),
+    ],
+    ids=str,
+)
+def test_a_poll_that_the_site_would_refuse_is_refused_here(verified, staff, fields, sentence):
+    response = verified.post(ADD, form("Tea", "Coffee", **fields))
+    assert response.status_code == 200
+    assert sentence in response.text
+    assert not Poll.objects.exists()
+
+
+def test_there_are_fifty_choices_at_most(verified, staff):
+    response = verified.post(ADD, form(*(f"Choice {n}" for n in range(51))))
+    assert "50" in response.text
+    assert response.status_code == 200
+    assert not Poll.objects.exists()
+    assert verified.post(ADD, form(*(f"Choice {n}" for n in range(50)))).status_code == 302
+
+
+def test_another_wording_is_another_choice(verified, staff):
+    """Someone may have the ballot open, and pick what was there before."""
+    poll = PollFactory(choices=["Yes", "No"])
+    yes, no = poll.choices.all()
+    before = {yes.pk, no.pk}
+    yes.text = "Never"
+    verified.post(change(poll), form(kept=[yes, no]))
+    never, still_no = poll.choices.all()
+    assert (never.text, still_no.text) == ("Never", "No")
+    assert never.pk not in before
+    assert still_no.pk == no.pk
+
+
+def test_two_wordings_cannot_be_swapped_but_moved(verified, staff):
+    poll = PollFactory(choices=["Yes", "No"])
+    yes, no = poll.choices.all()
+    yes.text, no.text = no.text, yes.text
+    response = verified.post(change(poll), form(kept=[yes, no]))
+    assert "This poll already has that choice." in response.text
+    kept, moved = poll.choices.all(), {"choices-0-position": "2", "choices-1-position": "1"}
+    assert verified.post(change(poll), form(kept=kept, **moved)).status_code == 302
+    assert [(c.pk, c.text) for c in poll.choices.all()] == [(no.pk, "No"), (yes.pk, "Yes")]
+
+
+def test_a_choice_without_a_position_comes_last(verified, staff):
+    poll = PollFactory(choices=["Yes", "No"])
+    fields = {"choices-2-position": "0", "choices-0-position": "1", "choices-1-position": "2"}
+    verified.post(change(poll), form("Maybe", kept=poll.choices.all(), **fields))
+    assert [choice.text for choice in poll.choices.all()] == ["Yes", "No", "Maybe"]
+
+
+@pytest.mark.parametrize("later", [None, timedelta(hours=1)], ids=["no end", "earlier end"])
+def test_after_the_first_vote_the_end_moves_to_later_only(verified, staff, voted, later):
+    now = timezone.now()
+    Poll.objects.filter(pk=voted.pk).update(closes_at=now + timedelta(days=2))
+    fields = end(now + later) if later else {}
+    response = verified.post(change(voted), form(kept=voted.choices.all(), **fields))
+    assert response.status_code == 200
+    assert "Voters were told" in response.text
+    voted.refresh_from_db()
+    assert voted.closes_at == now + timedelta(days=2)
+
+
+def test_after_the_first_vote_listing_is_told(verified, staff, voted):
+    verified.post(change(voted), form(kept=voted.choices.all(), is_listed="False"))
+    voted.refresh_from_db()
+    assert not voted.is_listed
+    assert [what for what, _ in told(voted)] == ["Listed: “yes” became “no”"]
+
+
+def test_after_the_first_vote_the_rest_cannot_be_forged(verified, staff, voted):
+    forged = {"time_zone": "Asia/Tokyo", "forgets_voters": "on"}
+    verified.post(change(voted), form(kept=voted.choices.all(), **forged))
+    voted.refresh_from_db()
+    assert (voted.time_zone, voted.forgets_voters) == ("UTC", False)
+
+
+# What only the site's form had
+
+
+def test_zone_list_and_forgetting_are_chosen_here(verified, staff):
+    fields = {"time_zone": "Europe/Berlin", "is_listed": "False", "forgets_voters": "on"}
+    verified.post(ADD, form("Tea", "Coffee", **fields))
+    poll = Poll.objects.get()
+    assert (poll.time_zone, poll.is_listed, poll.forgets_voters) == ("Europe/Berlin", False, True)
+    # Typed as its clocks show it.
+    assert poll.opens_at == datetime(2026, 1, 1, 8, tzinfo=UTC)
+    text = verified.get(change(poll)).text
+    assert 'value="09:00:00"' in text
+    assert "Times (Europe/Berlin)" in text
+
+
+def test_a_time_that_its_clocks_skip_is_refused(verified, staff):
+    fields = {"time_zone": "Europe/Berlin", "opens_at_0": "2026-03-29", "opens_at_1": "02:30:00"}
+    response = verified.post(ADD, form("Tea", "Coffee", **fields))
+    assert response.status_code == 200
+    assert not Poll.objects.exists()
+
+
+def test_a_poll_that_is_not_saved_has_no_page_yet(verified, staff):
+    text = verified.get(ADD).text
+    assert "/p/" not in text.partition('id="content"')[2]
+    assert "Author and page" not in text
+
+
+# The author
+
+
+@pytest.fixture
+def grace():
+    return UserFactory(username="grace")
+
+
+def test_a_poll_gets_another_author(verified, staff, voted, grace):
+    response = verified.post(change(voted), form(kept=voted.choices.all(), author_name="grace"))
+    assert response.status_code == 302
+    voted.refresh_from_db()
+    assert voted.author == grace
+    words = [entry.get_change_message() for entry in LogEntry.objects.all()]
+    assert "Changed the author from nobody to grace." in words
+    assert told(voted) == []
+
+
+def test_a_poll_may_be_left_to_staff(verified, staff, grace):
+    poll = PollFactory(author=grace)
+    verified.post(change(poll), form(kept=poll.choices.all(), author_name=""))
+    poll.refresh_from_db()
+    assert poll.author is None
+
+
+@pytest.mark.parametrize("name", ["nobody-has-it", "\0", "GRACE", "x" * 151, "gone"])
+def test_an_author_who_is_not_there_is_refused(verified, staff, grace, name):
+    UserFactory(username="gone", is_active=False)
+    poll = PollFactory(author=grace)
+    response = verified.post(change(poll), form(kept=poll.choices.all(), author_name=name))
+    assert response.status_code == 200
+    poll.refresh_from_db()
+    assert poll.author == grace
+
+
+def test_an_author_who_is_switched_off_stays(verified, staff):
+    off = UserFactory(username="off", is_active=False)
+    poll = PollFactory(author=off)
+    fields = {"author_name": "off", "question": "New?"}
+    verified.post(change(poll), form(kept=poll.choices.all(), **fields))
+    poll.refresh_from_db()
+    assert (poll.author, poll.question) == (off, "New?")
+
+
+def test_naming_authors_takes_the_permission_to_view_users(grace):
+    poll = PollFactory(author=grace)
+    browser = people.staff_who_may("change_poll")
+    assert 'name="author_name"' not in browser.get(change(poll)).text
+    browser.post(change(poll), form(kept=poll.choices.all(), author_name="", question="New?"))
+    poll.refresh_from_db()
+    assert (poll.author, poll.question) == (grace, "New?")
+    both = people.staff_who_may("change_poll", "view_user")
+    assert 'name="author_name"' in both.get(change(poll)).text
+
+
+def test_who_may_only_view_a_poll_reads_its_page(grace):
+    poll = PollFactory(author=grace)
+    text = people.staff_who_may("view_poll", "view_user").get(change(poll)).text
+    assert "grace" in text
+    assert 'name="question"' not in text
+
+
+@pytest.mark.parametrize("pk", ["0", "x", "99999999999999999999", "_0A", "%00"])
+@pytest.mark.parametrize("page", ["change", "delete", "history"])
+def test_a_poll_that_is_not_there_is_no_error(verified, staff, pk, page):
+    for method in [verified.get, verified.post]:
+        assert method(f"/admin/polls/poll/{pk}/{page}/").status_code in {302, 404}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"choices-TOTAL_FORMS": "99999"},
+        {"choices-TOTAL_FORMS": "x"},
+        {"choices-INITIAL_FORMS": "5"},
+        {"choices-0-id": "99999999999999999999"},
+        {"choices-0-id": "x"},
+        {"choices-0-position": "-1"},
+        {"min_choices": "99999999999999999999"},
+        {"max_choices": "40000"},
+        {"closes_at_0": "0001-01-01", "closes_at_1": "00:00"},
+        {"closes_at_0": "9999-12-31", "closes_at_1": "23:59", "time_zone": "Pacific/Honolulu"},
+        {"time_zone": "\0"},
+        {"results_for": "nobody"},
+        {"author_name": "grace"},
+    ],
+    ids=str,
+)
+def test_no_odd_form_is_an_error(verified, staff, fields):
+    assert verified.post(ADD, form("Tea", "Coffee", **fields)).status_code in {200, 302}
+    poll = PollFactory()
+    response = verified.post(change(poll), form(kept=poll.choices.all(), **fields))
+    assert response.status_code in {200, 302}
+
+
+# What the pages look like
+
+
+def test_votes_and_reports_come_right_after_the_question(verified, staff):
+    PollFactory(closes_at=datetime(2126, 1, 2, 18, 30, tzinfo=UTC), time_zone="Europe/Berlin")
+    text = verified.get(POLLS).text
+    columns = re.findall(r'class="(?:sortable )?column-(\w+)', text)
+    assert columns == ["question", "votes", "reports", "state", "author", "opens", "closes"]
+    assert '<td class="field-closes">2126-01-02 18:30</td>' in text
+    assert "Closes (UTC)" in text
+
+
+def test_each_page_says_whose_times_it_shows(verified, staff):
+    poll = PollFactory(time_zone="Europe/Berlin")
+    assert "in the time zone Europe/Berlin." in verified.get(change(poll)).text
+    assert "in the time zone UTC." in verified.get(POLLS).text

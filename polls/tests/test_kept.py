@@ -198,7 +198,7 @@ def test_what_one_is_told_is_told_to_nobody_else(ada, bob, poll):
 def test_who_sees_more_is_shown_no_kept_page(ada, bob, poll, is_staff):
     draft = PollFactory(question="Secret?", published_at=None, author=bob.user)
     if is_staff:
-        bob.user.is_staff = True
+        bob.user.is_staff = bob.user.is_superuser = True
         bob.user.save()
     Poll.objects.update(author=bob.user, results_for=Poll.ResultsFor.AUTHOR)
     if not is_staff:

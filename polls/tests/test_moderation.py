@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.core import mail
 from django.urls import reverse
 
@@ -47,15 +46,6 @@ def logged():
 def is_listed(poll):
     text = people.anonymous(poll).get(reverse("polls:list")).text
     return "Cheap &lt;b&gt;watches&lt;/b&gt;?" in text
-
-
-def may(*permissions):
-    """A browser of verified staff with these permissions alone."""
-    browser = people.verified(None, user__is_staff=True)
-    rows = Permission.objects.filter(codename__in=permissions)
-    assert rows.count() == len(permissions)
-    User.objects.get(pk=browser.session["_auth_user_id"]).user_permissions.set(rows)
-    return browser
 
 
 def test_the_queue_tells_reason_words_and_poll_and_no_reporter(staff, poll):
@@ -235,7 +225,7 @@ def test_a_poll_whose_author_cannot_be_told_is_hidden_all_the_same(staff, author
 
 def test_whoever_may_only_look_has_no_actions(poll):
     chosen = report(poll)
-    browser = may("view_report", "view_poll")
+    browser = people.staff_who_may("view_report", "view_poll")
     assert "It sells" in browser.get(QUEUE).text
     for url, action, row in [
         (QUEUE, "settle", chosen),
@@ -252,7 +242,7 @@ def test_whoever_may_only_look_has_no_actions(poll):
 
 def test_whoever_may_settle_may_not_hide(poll):
     chosen = report(poll)
-    browser = may("change_report")
+    browser = people.staff_who_may("change_report")
     act(browser, QUEUE, "hide", chosen, because="It is spam.")
     assert is_listed(poll)
     act(browser, QUEUE, "settle", chosen)
@@ -262,7 +252,7 @@ def test_whoever_may_settle_may_not_hide(poll):
 
 def test_staff_without_permission_see_no_queue(poll):
     report(poll)
-    assert may().get(QUEUE).status_code == 403
+    assert people.staff_who_may().get(QUEUE).status_code == 403
 
 
 def test_reports_are_neither_made_nor_changed_nor_deleted_there(staff, poll):

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from conftest import verify
-from polls.models import Ballot, Figure
+from polls.models import Ballot, Figure, Report
 from polls.tests.factories import PollFactory
 from two_factor.history import Event
 from two_factor.models import DAY, HOUR, Limit
@@ -27,7 +27,7 @@ def noon(time_machine):
 @pytest.fixture
 def owner(client, two_factor):
     """A browser of staff, whose phone is proven in it."""
-    two_factor.user.is_staff = True
+    two_factor.user.is_staff = two_factor.user.is_superuser = True
     two_factor.user.save()
     client.force_login(two_factor.user)
     verify(client, two_factor)
@@ -46,7 +46,7 @@ def voted(poll, mark, minutes_ago=5, revision=1):
 
 def rows_of(response, heading):
     """Return the rows of the table under ``heading``, each as the texts of its cells."""
-    part = response.text.partition(f"<h2>{heading}</h2>")[2].partition("</table>")[0]
+    part = response.text.partition(f"<summary>{heading}</summary>")[2].partition("</table>")[0]
     rows = part.partition("<tbody>")[2].split("<tr>")[1:]
     return [cells_of(row) for row in rows]
 
@@ -221,3 +221,50 @@ def test_it_tells_of_searches_links_and_reports_beyond_their_limits(owner, clien
     assert "searches by one address in ten minutes" in text
     assert "wrong links tried by one address in an hour" in text
     assert "reports by one address in a day" not in text
+
+
+# What needs its owner comes first
+
+
+def alarms_of(response):
+    return response.text.partition("What needs you")[2].partition("In all")[0]
+
+
+def test_a_quiet_day_needs_nobody(owner):
+    happened("trouble", provider_ms=9, provider_status=500)
+    assert "Nothing." in alarms_of(owner.get(URL))
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_what_waiting_does_not_help_against_comes_first(owner, settings, status):
+    settings.VERIFY_SENDS_PER_DAY, settings.VERIFY_SENDS_PER_NUMBER = 1, 1
+    happened("trouble", provider_ms=9, provider_status=status)
+    Limit.objects.add("site", "", DAY)
+    Limit.objects.add("number", "+12025550123", HOUR)
+    for settled_at in [None, None, NOW]:
+        Report.objects.create(poll=PollFactory(), reason="spam", settled_at=settled_at)
+    text = owner.get(URL).text
+    sentences = [
+        f"Vonage answered {status}: no code goes out.",
+        "No code is sent until tomorrow: nobody new can vote.",
+        "2 limits were used up.",
+        "2 reports are waiting.",
+    ]
+    places = [text.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+    assert places[-1] < text.index("In all") < text.index("Votes by hour")
+    assert "docs/operate.md" in alarms_of(owner.get(URL))
+
+
+def test_totals_stand_above_the_tables_and_the_tables_are_folded(owner):
+    happened("started", times=3)
+    happened("started", minutes_ago=90)
+    happened("verified", minutes_ago=90)
+    voted(PollFactory(), "a")
+    voted(PollFactory(), "b", minutes_ago=90)
+    response = owner.get(URL)
+    totals = response.text.partition("In all")[2].partition("</table>")[0]
+    for name, number in [("Votes", 2), ("Codes sent", 4), ("Phones verified", 1)]:
+        assert f'<th scope="row">{name}</th><td>{number}</td>' in totals
+    assert response.text.count("<details") == 4
+    assert "<details open" not in response.text

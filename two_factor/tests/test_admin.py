@@ -101,10 +101,11 @@ def test_the_history_names_what_happened_to_whom(verified, superuser, grace):
     assert '<td class="field-address">192.0.2.7</td>' in text
 
 
-def test_above_it_stands_how_many_codes_were_used(verified, superuser):
+def test_below_it_stands_how_many_codes_were_used(verified, superuser):
     happened("started", times=4)
     happened("verified", times=3)
     response = verified.get(EVENTS)
+    assert '<details class="module">' in response.text.partition('id="result_list"')[2]
     for cell in ["2026-06-01 11:00", "US", "4", "3", "75 %"]:
         assert f"<td>{cell}</td>" in response.text
     assert '<rect width="75" height="12" fill="var(--link-fg)"/>' in response.text
@@ -131,7 +132,8 @@ def test_without_codes_it_says_so(verified, superuser):
 
 def test_the_chart_needs_no_style_that_the_policy_forbids(verified, superuser):
     happened("started")
-    chart = verified.get(EVENTS).text.partition('<div class="module">')[2].partition("</table>")[0]
+    folded = verified.get(EVENTS).text.partition('<details class="module">')[2]
+    chart = folded.partition("</table>")[0]
     assert "<svg" in chart
     assert "style=" not in chart
 
