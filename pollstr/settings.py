@@ -307,13 +307,29 @@ STORAGES = {
     },
 }
 
+# Requests that Django refuses. Anyone can send them, so they are no errors of the site's.
+REFUSED_REQUESTS = [
+    "DisallowedHost",
+    "DisallowedModelAdminLookup",
+    "DisallowedModelAdminToField",
+    "DisallowedRedirect",
+    "InvalidSessionKey",
+    "RequestDataTooBig",
+    "SuspiciousFileOperation",
+    "SuspiciousMultipartForm",
+    "SuspiciousOperation",
+    "SuspiciousSession",
+    "TooManyFieldsSent",
+    "TooManyFilesSent",
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "plain": {"format": "{levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "pollstr.logs.JsonFormatter"},
+        "json": {"()": "pollstr.log_format.JsonFormatter"},
     },
+    "filters": {"as_warning": {"()": "pollstr.logs.AsWarning"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -327,11 +343,14 @@ LOGGING = {
         # Each request has its line; in development runserver writes one.
         "django.request": {"level": "ERROR"},
         "pollstr.requests": {"level": "WARNING" if DEBUG else "INFO"},
+        # At lower levels it writes paths and addresses, and a line for each HEAD request.
+        "waitress": {"level": "ERROR"},
         # At lower levels the SDK writes phone numbers, codes and credentials.
         "vonage": {"level": "ERROR"},
         # And below this its connections write the paths of its requests.
         "urllib3": {"level": "INFO"},
-    },
+    }
+    | {f"django.security.{name}": {"filters": ["as_warning"]} for name in REFUSED_REQUESTS},
 }
 
 # Imported only where it is asked for: it costs memory, and time at the start.
