@@ -18,6 +18,8 @@ from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
+from pollstr.site_url import absolute_url
+
 from .languages import asked_language
 from .models import Poll
 from .views import BallotView, UnlistedMixin
@@ -74,7 +76,7 @@ class PublishedMixin(UnlistedMixin, SingleObjectMixin):
         return Poll.objects.published().prefetch_related(*self.prefetched)
 
     def share_url(self) -> str:
-        return self.request.build_absolute_uri(reverse("share", args=[self.object.slug]))
+        return absolute_url(self.request, reverse("share", args=[self.object.slug]))
 
 
 class PrintView(PublishedMixin, DetailView):
@@ -188,4 +190,11 @@ SITEMAPS = {"polls": PollSitemap}
 def sitemap(request, **section):
     """Answer with the polls in one file; where there are too many, with a list of such files."""
     fits = section or PollSitemap().paginator.num_pages == 1
-    return (views.sitemap if fits else views.index)(request, SITEMAPS, **section)
+    response = (views.sitemap if fits else views.index)(request, SITEMAPS, **section)
+    # Django makes these links from the Host header.
+    own, site = request.build_absolute_uri("/"), absolute_url(request, "/")
+    for url in response.context_data.get("urlset", []):
+        url["location"] = url["location"].replace(own, site, 1)
+    for part in response.context_data.get("sitemaps", []):
+        part.location = part.location.replace(own, site, 1)
+    return response

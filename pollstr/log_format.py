@@ -26,11 +26,16 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": message_of(record),
-            "request_id": request_id.get(),
+            "request_id": request_id.get() or id_of_request(record),
         }
         if record.exc_info and record.exc_info[0]:
             line["exception"] = what_failed(*record.exc_info)
         return json.dumps(line | getattr(record, "facts", {}))
+
+
+def id_of_request(record) -> str | None:
+    """Return the id for what Django logs when our middleware is over."""
+    return getattr(getattr(record, "request", None), "log_id", None)
 
 
 def message_of(record) -> str:

@@ -44,7 +44,8 @@ def requests(get_response):
     """Log one line a request, and tell its id in the answer, so that people can quote it."""
 
     def middleware(request):
-        current = request_id.set(str(uuid.uuid4()))
+        request.log_id = str(uuid.uuid4())
+        current = request_id.set(request.log_id)
         began, queries = time.perf_counter(), Queries()
         try:
             with connection.execute_wrapper(queries):

@@ -3,6 +3,7 @@ from django.urls import reverse
 from django.utils.text import Truncator
 
 from polls.languages import in_language
+from pollstr import site_url
 
 register = template.Library()
 
@@ -23,7 +24,7 @@ def teaser(poll) -> str:
 @register.simple_tag(takes_context=True)
 def absolute_url(context, name: str, *args) -> str:
     """Return an address that works outside the site: ``{% absolute_url "share" poll.slug %}``."""
-    return context["request"].build_absolute_uri(reverse(name, args=args))
+    return site_url.absolute_url(context["request"], reverse(name, args=args))
 
 
 @register.simple_tag(takes_context=True)
