@@ -404,12 +404,14 @@ class BufferingWorker(Worker):
             channel.handle_close()
 
     def make_room(self):
-        """Close the connection that has waited longest, where a new one would be too many."""
+        """Close the connections that have waited longest, where a new one would be too many."""
         if len(self.loop) < self.max_connections:
             return
         waiting = [channel for channel in self.loop.channels() if channel.is_waiting]
-        if waiting:
-            min(waiting, key=lambda channel: channel.waits_since).handle_close()
+        waiting.sort(key=lambda channel: channel.waits_since)
+        # Several, so that not each newcomer has to look for one.
+        for channel in waiting[: 1 + self.max_connections // 50]:
+            channel.handle_close()
 
     def stop(self):
         """Accept nothing more, and finish the requests that have arrived."""

@@ -32,6 +32,10 @@ FENCES = {
     "Permissions-Policy": ", ".join(f"{device}=()" for device in DEVICES),
     # No other site may load our pages and files into its own (OWASP ASVS 5.0 3.4).
     "Cross-Origin-Resource-Policy": "same-origin",
+    # As Django's SecurityMiddleware, which what is refused or answered early does not reach.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 

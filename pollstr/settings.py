@@ -65,13 +65,14 @@ MIDDLEWARE = [
     "pollstr.logs.requests",
     # Early, so that static files and redirects have its headers, too.
     "pollstr.middleware.fences",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Before anything asks for the host.
     "pollstr.middleware.health_checks",
     "pollstr.middleware.known_hosts",
     "pollstr.middleware.unbelieved_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "pollstr.middleware.languages",
     # Its page speaks the visitor's language.
@@ -80,7 +81,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pollstr.middleware.error_pages",
 ]
 
