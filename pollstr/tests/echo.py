@@ -2,13 +2,19 @@
 
 import json
 import logging
+import os
 import time
 
+from pollstr import gunicorn_worker
 from pollstr.log_format import JsonFormatter
 
 handler = logging.StreamHandler()
 handler.setFormatter(JsonFormatter())
 logging.basicConfig(level=logging.INFO, handlers=[handler])
+# The worker's limits, where a test wants to see them reached.
+for name, value in os.environ.items():
+    if hasattr(gunicorn_worker, name):
+        setattr(gunicorn_worker, name, int(value))
 
 
 def application(environ, start_response):
@@ -24,6 +30,9 @@ def application(environ, start_response):
     if kind == "/stream":
         start_response("200 OK", [("Content-Type", "text/csv")])
         return (f"{line},{'x' * 100}\n".encode() for line in range(50_000))
+    if kind == "/endless":
+        start_response("200 OK", [("Content-Type", "text/csv")])
+        return (bytes(100_000) for _ in range(1000))
     if kind == "/broken":
         raise ValueError("/broken?secret=1")
     headers = {name: value for name, value in environ.items() if isinstance(value, str)}

@@ -21,8 +21,8 @@ BODY = b"POST / HTTP/1.1\r\nHost: a.example\r\n"
 
 
 @contextlib.contextmanager
-def serving(directory, *options):
-    """Serve the echo; yield the port, the process and the log."""
+def serving(directory, *options, **limits):
+    """Serve the echo, with other limits of the worker; yield the port, the process and the log."""
     with socket.create_server(("127.0.0.1", 0)) as spare:
         port = spare.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"]
@@ -30,7 +30,7 @@ def serving(directory, *options):
     with log.open("w") as output:
         process = subprocess.Popen(
             [*command, *options, "pollstr.tests.echo"],
-            env={"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "1"},
+            env={"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "1"} | limits,
             cwd=settings.BASE_DIR,
             stdout=output,
             stderr=output,
@@ -62,6 +62,10 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def port(server):
     return server[0]
+
+
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port), 5)
 
 
 def ask(port, request: bytes, seconds=5) -> bytes:
@@ -210,7 +214,7 @@ def test_a_larger_body_is_not_kept_and_the_site_is_told_its_length(port, more, e
 
 def test_a_body_that_is_announced_only_is_answered_at_once(port):
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
+    with connected(port) as client:
         client.sendall(BODY + b"Content-Length: 9999999999\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     assert time.monotonic() - began < 2
@@ -274,12 +278,8 @@ def test_newcomers_are_served_where_idle_connections_fill_the_worker(tmp_path):
         serving(tmp_path, "--worker-connections", "20") as (port, _, _),
         contextlib.ExitStack() as s,
     ):
-        idle = [
-            s.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(30)
-        ]
-        half = [
-            s.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(30)
-        ]
+        idle = [s.enter_context(connected(port)) for _ in range(30)]
+        half = [s.enter_context(connected(port)) for _ in range(30)]
         for client in half:
             client.sendall(BODY)
         assert status(ask(port, BODY + b"Connection: close\r\n\r\n")) == 200
@@ -289,12 +289,91 @@ def test_newcomers_are_served_where_idle_connections_fill_the_worker(tmp_path):
         assert status(read_all(half[-1])) == 200
 
 
+def seconds_until_closed(client, trickle=b"") -> float:
+    """Send ``trickle`` each half second until the server closes; return after how many seconds."""
+    began = time.monotonic()
+    client.settimeout(0.5)
+    while time.monotonic() - began < 10:
+        try:
+            client.sendall(trickle)
+            if client.recv(65536) == b"":
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("limits", "options", "sends", "trickle"),
+    [
+        ({"FIRST_REQUEST_SECONDS": "2"}, [], b"", b""),
+        ({"REQUEST_SECONDS": "2"}, [], BODY, b"X-A: b\r\n"),
+        ({"REQUEST_SECONDS": "2"}, [], BODY + b"Content-Length: 99\r\n\r\n", b"x"),
+        ({}, ["--keep-alive", "2"], BODY + b"\r\n", b""),
+    ],
+    ids=["nothing", "a header without end", "a body without end", "idle"],
+)
+def test_a_connection_is_closed_in_time(tmp_path, limits, options, sends, trickle):
+    with serving(tmp_path, *options, **limits) as (port, _, _), connected(port) as client:
+        client.sendall(sends)
+        assert 0.9 < seconds_until_closed(client, trickle) < 6
+
+
+def test_who_is_refused_may_send_on_for_a_moment_and_gets_the_answer(tmp_path):
+    with serving(tmp_path, LINGER_SECONDS="2") as (port, _, _), connected(port) as client:
+        client.sendall(BODY + b"Content-Length: 999999\r\n\r\n")
+        assert status(read_all(client)) == 200
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 10:
+                client.sendall(b"x" * 99)
+                time.sleep(0.2)
+        assert 0.9 < time.monotonic() - began < 6
+
+
+def test_who_does_not_read_gives_the_thread_free(tmp_path):
+    limits = ["--threads", "1"]
+    with serving(tmp_path, *limits, STALLED_SECONDS="1") as (port, _, _), connected(port) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        time.sleep(0.5)
+        assert status(ask(port, BODY + b"Connection: close\r\n\r\n", 10)) == 200
+
+
+def test_who_reads_slowly_is_served_to_the_end(tmp_path):
+    with serving(tmp_path, STALLED_SECONDS="1") as (port, _, _), connected(port) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        read = 0
+        while part := client.recv(4_000_000):
+            read += len(part)
+            time.sleep(0.02)
+        assert read > 100_000_000
+
+
+def test_bodies_that_arrive_in_part_have_a_bound_together(tmp_path):
+    part = BODY + b"Content-Length: 200000\r\n\r\n" + bytes(150_000)
+    with serving(tmp_path, MAX_PARTIAL_BYTES="400000") as (port, _, _), contextlib.ExitStack() as s:
+        clients = []
+        for _ in range(3):
+            client = s.enter_context(connected(port))
+            client.sendall(part)
+            time.sleep(0.1)
+            clients.append(client)
+        # The oldest goes, and the others are served.
+        assert seconds_until_closed(clients[0]) < 5
+        for client in clients[1:]:
+            client.settimeout(5)
+            client.sendall(bytes(50_000))
+            assert client.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_request_under_way_is_answered_before_the_worker_stops(tmp_path):
     with serving(tmp_path) as (port, process, log):
         with (
-            socket.create_connection(("127.0.0.1", port), 5) as slow,
-            socket.create_connection(("127.0.0.1", port), 5) as late,
-            socket.create_connection(("127.0.0.1", port), 5) as idle,
+            connected(port) as slow,
+            connected(port) as late,
+            connected(port) as idle,
         ):
             slow.sendall(b"GET /slow HTTP/1.1\r\nHost: a.example\r\n\r\n")
             late.sendall(BODY + b"Content-Length: 5\r\n\r\nhel")
@@ -317,7 +396,7 @@ def test_a_request_under_way_is_answered_before_the_worker_stops(tmp_path):
 
 def test_half_a_request_does_not_keep_the_worker_from_stopping(tmp_path):
     with serving(tmp_path) as (port, process, _):
-        with socket.create_connection(("127.0.0.1", port), 5) as client:
+        with connected(port) as client:
             client.sendall(BODY)
             time.sleep(0.3)
             began = time.monotonic()
@@ -346,7 +425,7 @@ def test_a_worker_of_which_all_threads_hang_is_replaced(tmp_path):
     with serving(tmp_path, "--threads", "2", "--timeout", "2") as (port, _, log):
         with contextlib.ExitStack() as stack:
             for _ in range(2):
-                client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                client = stack.enter_context(connected(port))
                 client.sendall(b"GET /stuck HTTP/1.1\r\nHost: a.example\r\n\r\n")
             assert status(ask(port, BODY + b"Connection: close\r\n\r\n", 15)) == 0
         deadline = time.monotonic() + WAIT

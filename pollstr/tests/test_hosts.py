@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from polls.tests.factories import PollFactory
 from pollstr.log_format import JsonFormatter
 from pollstr.middleware import has_possible_port
+from pollstr.tests.test_headers import assert_fenced
 
 pytestmark = pytest.mark.django_db
 SITE = "https://polls.example.com"
@@ -32,6 +33,7 @@ def site(settings):
 def test_a_host_that_is_not_ours_is_refused_with_a_warning(client, host, caplog):
     answer = client.get(reverse("polls:list"), headers={"Host": host})
     assert answer.status_code == 400
+    assert_fenced(answer)
     [record] = [record for record in caplog.records if record.name == "pollstr.middleware"]
     assert record.levelname == "WARNING"
     assert "a host that ALLOWED_HOSTS does not name" in record.getMessage()
