@@ -2,8 +2,10 @@
 
 import gc
 
+# Reads requests without a thread, so that slow clients stop nobody (pollstr/gunicorn_worker.py has
+# its limits). gunicorn's own workers wait for a client in the thread that serves it.
+worker_class = "pollstr.gunicorn_worker.BufferingWorker"
 # A thread that waits for Vonage, at most VONAGE_TIMEOUT seconds, keeps nobody else waiting.
-worker_class = "gthread"
 # Each thread keeps a database connection: two workers stay below the 20 of a small PostgreSQL.
 threads = 8
 
@@ -20,6 +22,7 @@ control_socket_disable = True
 # There is no access log: it would keep who voted when, by address. The site logs each request
 # itself, and leaves the address out (pollstr/logs.py).
 accesslog = None
+logger_class = "pollstr.gunicorn_worker.JsonLogger"
 
 # Nothing that is loaded becomes garbage, and to look for some takes a good part of the start.
 gc.disable()

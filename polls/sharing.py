@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import DetailView, View
 from django.views.generic.detail import SingleObjectMixin
 
-from pollstr.site_url import absolute_url
+from pollstr.site_url import absolute_url, site_url
 
 from . import picture_cache
 from .languages import asked_language
@@ -39,7 +39,7 @@ SITEMAP_FRESH, SITEMAP_MAX_AGE = 1, 2
 SITEMAP_LIMIT = 1000
 # Files that a process keeps.
 MAX_SITEMAPS = 20
-# Stands in shared files where each answer has the scheme and host of its own request.
+# Stands in shared files where each answer has the address of the site.
 SITE = "https://site.invalid"
 
 
@@ -234,9 +234,8 @@ def sitemap(request, section=None):
     name = f"{section or 'site'} {int(number)}"
     shared = SharedCopy(sitemaps, name, SITEMAP_FRESH, SITEMAP_MAX_AGE)
     text = shared.get() or shared.rebuild(lambda: sitemap_file(section, int(number)))
-    site = f"{request.scheme}://{request.get_host()}"
     headers = {"Cache-Control": "no-cache", "X-Robots-Tag": "noindex, noodp, noarchive"}
-    return HttpResponse(text.replace(SITE, site), "application/xml", headers=headers)
+    return HttpResponse(text.replace(SITE, site_url(request)), "application/xml", headers=headers)
 
 
 def is_file_number(text: str) -> bool:

@@ -36,6 +36,7 @@ from .forms import (
     PasswordResetForm,
     RegisterForm,
 )
+from .site_url import absolute_url, site_url
 
 # Failed sign-ins within so many seconds: with one name from one address, with one name from
 # anywhere, and from one address. Enough for a school behind one address, few for a guesser.
@@ -230,6 +231,8 @@ class PasswordResetView(LimitedFormMixin, views.PasswordResetView):
         if not settings.SENDS_MAIL:
             return self.form_invalid(form)
         self.count()
+        protocol, _, domain = site_url(self.request).partition("://")
+        self.extra_email_context = {"protocol": protocol, "domain": domain}
         return super().form_valid(form)
 
 
@@ -297,7 +300,7 @@ class EmailView(ProvenPhoneMixin, LimitedFormMixin, FormView):
             messages.success(self.request, _("Your account has no email address any more."))
             return redirect("account")
         link = reverse("account_email_confirm", args=[email_token(form.user, email)])
-        url = self.request.build_absolute_uri(link)
+        url = absolute_url(self.request, link)
         if not send(form.user, "registration/mail/email_link", to=email, url=url):
             problem = _("We could not send the mail. Please try again in a few minutes.")
             context = self.get_context_data(form=form, problem=problem)

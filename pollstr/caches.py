@@ -1,20 +1,48 @@
-"""The shared cache, and what stands in for it while it does not answer.
+"""The shared cache, and a cache of the process's own for while it does not answer.
 
 Nothing that must hold is kept in a cache: ballots, sessions and limits are in the database.
 """
 
+import hmac
 import logging
 import time
+from hashlib import sha256
 
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisSerializer
+from django.utils.crypto import salted_hmac
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
 # Seconds for which a Redis that did not answer is left alone, lest each page wait for it anew.
 LEFT_ALONE = 5
+SIGNATURE_BYTES = sha256().digest_size
+
+
+class SignedSerializer(RedisSerializer):
+    """Signs what goes into Redis: unpickling what somebody else wrote there would run their code.
+
+    What has no valid signature is None, as if it were not there.
+    """
+
+    def dumps(self, obj):
+        pickled = super().dumps(obj)
+        # Redis counts with whole numbers, which it must be able to read.
+        return pickled if isinstance(pickled, int) else signature(pickled) + pickled
+
+    def loads(self, data):
+        try:
+            return int(data)
+        except ValueError:
+            signed, pickled = data[:SIGNATURE_BYTES], data[SIGNATURE_BYTES:]
+            is_ours = hmac.compare_digest(signed, signature(pickled))
+            return super().loads(pickled) if is_ours else None
+
+
+def signature(pickled: bytes) -> bytes:
+    return salted_hmac("pollstr.caches", pickled, algorithm="sha256").digest()
 
 
 class RedisOrOwnCache(BaseCache):

@@ -1,14 +1,23 @@
 """Settings that cannot work, or leave the site without something, told by `manage.py check`."""
 
+import logging
 import re
+import uuid
+from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.http.request import validate_host
 
 from two_factor.client import has_credentials
 
+logger = logging.getLogger(__name__)
+
+# With fewer characters VOTER_KEY can be guessed; a random one of so many cannot.
+MIN_VOTER_KEY, GOOD_VOTER_KEY = 16, 32
+NEW_VOTER_KEY = "Set a long random one of its own, while no poll is open."
 # What the SDK takes, and what makes Vonage refuse a name.
 LONGEST_BRAND = 16
 NOT_IN_A_BRAND = set("\\/{}:$")
@@ -39,6 +48,15 @@ def refuse_errors():
     found = run_checks(tags=[Tags.security])
     if errors := [error.msg for error in found if error.is_serious() and not error.is_silenced()]:
         raise ImproperlyConfigured(" ".join(errors))
+
+
+def warn_of_lost_data():
+    """Log at the start what nobody sees until the data is gone."""
+    if not settings.DEBUG and not settings.HAS_DATABASE_URL:
+        logger.warning(
+            "DATABASE_URL is missing: votes are in a SQLite file, which many hosts delete at each "
+            "restart"
+        )
 
 
 def unset(*names: str) -> list[str]:
@@ -212,5 +230,141 @@ def all_regions(app_configs, **kwargs):
             "VERIFY_REGIONS is *: every country opened is one to be defrauded in.",
             hint="Name the countries your voters live in.",
             id="pollstr.W004",
+        )
+    ]
+
+
+@register(Tags.security)
+def voter_key(app_configs, **kwargs):
+    if settings.DEBUG:
+        return []
+    if settings.VOTER_KEY == settings.SECRET_KEY:
+        problem = "is SECRET_KEY, so it would change with it and everyone could vote again"
+    elif len(settings.VOTER_KEY) < MIN_VOTER_KEY:
+        problem = (
+            f"has fewer than {MIN_VOTER_KEY} characters: whoever guesses it can tell from a copy "
+            "of the database who voted what"
+        )
+    else:
+        return []
+    return [Error(f"VOTER_KEY {problem}.", hint=NEW_VOTER_KEY, id="pollstr.E010")]
+
+
+@register(Tags.security, deploy=True)
+def weak_voter_key(app_configs, **kwargs):
+    if len(settings.VOTER_KEY) >= GOOD_VOTER_KEY:
+        return []
+    return [
+        Warning(
+            f"VOTER_KEY has fewer than {GOOD_VOTER_KEY} characters.",
+            hint=NEW_VOTER_KEY,
+            id="pollstr.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def database_url(app_configs, **kwargs):
+    if settings.HAS_DATABASE_URL:
+        return []
+    return [
+        Warning(
+            "DATABASE_URL is missing: votes are in a SQLite file beside manage.py. Many hosts "
+            "delete it at each restart.",
+            hint="Set it to postgres://user:password@host:5432/name. A SQLite file on a disk that "
+            "stays may be named too: sqlite:////srv/pollstr/db.sqlite3.",
+            id="pollstr.W006",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def from_email(app_configs, **kwargs):
+    if not settings.EMAIL_URL or settings.DEFAULT_FROM_EMAIL != settings.NO_FROM_EMAIL:
+        return []
+    return [
+        Warning(
+            "DEFAULT_FROM_EMAIL is missing: mail is from noreply@localhost, which mail servers "
+            "refuse.",
+            hint="Set it to an address that your mail server may send from.",
+            id="pollstr.W007",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def operator(app_configs, **kwargs):
+    names = ("name", "address", "email")
+    missing = [f"OPERATOR_{name.upper()}" for name in names if not settings.OPERATOR[name]]
+    if not missing:
+        return []
+    return [
+        Warning(
+            f"{', '.join(missing)} missing: the imprint and the privacy page do not say who runs "
+            "the site.",
+            hint="Set them: your name or your company's, and how to reach you.",
+            id="pollstr.W008",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def trusted_proxies(app_configs, **kwargs):
+    if settings.TRUSTED_PROXIES or not settings.SECURE_SSL_REDIRECT:
+        return []
+    return [
+        Warning(
+            "TRUSTED_PROXIES is 0, so the site does not believe the proxy that speaks https for "
+            "it, and every page redirects to itself.",
+            hint="Set it to the number of proxies in front of the site (Heroku: 1).",
+            id="pollstr.W009",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def site_name(app_configs, **kwargs):
+    if settings.SITE_URL:
+        return []
+    return [
+        Warning(
+            "ALLOWED_HOSTS has no full name and SITE_URL is missing: links in mails follow the "
+            "Host header, which anyone can send.",
+            hint="Set SITE_URL to the address of the site: https://polls.example.com.",
+            id="pollstr.W010",
+        )
+    ]
+
+
+@register(Tags.security)
+def site_url(app_configs, **kwargs):
+    host = urlsplit(settings.SITE_URL).hostname
+    if not host or validate_host(host, settings.ALLOWED_HOSTS):
+        return []
+    return [
+        Error(
+            "SITE_URL is not among ALLOWED_HOSTS, so links in mails would be refused.",
+            hint="Add its host name to ALLOWED_HOSTS.",
+            id="pollstr.E011",
+        )
+    ]
+
+
+@register(Tags.security)
+def application_id(app_configs, **kwargs):
+    given = settings.VONAGE_APPLICATION_ID
+    try:
+        # It also takes braces and urn:uuid:, which Vonage does not.
+        is_good = not given or str(uuid.UUID(given)) == given.lower()
+    except ValueError:
+        is_good = False
+    if is_good:
+        return []
+    return [
+        Error(
+            "VONAGE_APPLICATION_ID is not the id of an application, so Vonage refuses every call.",
+            hint="Copy it from the dashboard: 36 characters, like "
+            "78d335fa-323d-0114-9c3d-d6f0d48968cf.",
+            id="pollstr.E009",
         )
     ]

@@ -3,6 +3,7 @@
 The sentence names the variable and never tells its value, which may hold a password.
 """
 
+import re
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -11,6 +12,17 @@ from django.core.exceptions import ImproperlyConfigured
 
 # Anything else django-environ takes for False, so that a slip of the pen would turn https off.
 TRUTHS = {"true", "on", "yes", "y", "1", "false", "off", "no", "n", "0"}
+NAME = r"[a-z0-9-]+(\.[a-z0-9-]+)*"
+IPV6 = r"\[[0-9a-f:.]+\]"
+# As in ALLOWED_HOSTS: a leading dot stands for all subdomains, * for everything.
+ALLOWED_HOST = re.compile(rf"\*|\.?{NAME}|{IPV6}")
+ORIGIN = re.compile(rf"https?://(\*\.)?({NAME}|{IPV6})(:[0-9]{{1,5}})?")
+SITE = re.compile(rf"https?://({NAME}|{IPV6})(:[0-9]{{1,5}})?")
+# Addresses of this machine are no names under which others reach the site.
+NO_NAME = re.compile(r"localhost|[0-9.]+|\[.*")
+# Ports that the kinds of mail servers have (RFC 8314).
+MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+ON_THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1", "[::1]"}
 
 
 @contextmanager
@@ -40,6 +52,30 @@ class Env(environ.Env):
         with named(var, "whole numbers, separated by commas"):
             return self.list(var, int, default) or default
 
+    def listed(self, var, default):
+        """Return what stands between the commas, without blanks and empty entries."""
+        entries = [entry.strip() for entry in self.list(var, default=default)]
+        return [entry for entry in entries if entry]
+
+    def hosts(self, var, default):
+        wanted = "host names, without scheme, port or slash, separated by commas"
+        with named(var, wanted):
+            hosts = [host.lower() for host in self.listed(var, default)]
+            demand(hosts and all(ALLOWED_HOST.fullmatch(host) for host in hosts))
+        return hosts
+
+    def origins(self, var):
+        with named(var, "like https://other.example.com, separated by commas, without a path"):
+            origins = [origin.lower() for origin in self.listed(var, [])]
+            demand(all(ORIGIN.fullmatch(origin) for origin in origins))
+        return origins
+
+    def site_url(self, var):
+        with named(var, "like https://polls.example.com, without a path"):
+            url = self.str(var, "").strip().lower().removesuffix("/")
+            demand(not url or SITE.fullmatch(url))
+        return url
+
     def db_url(self, var, default):
         with named(var, "like postgres://user:password@host:5432/name"):
             url = self.str(var, default)
@@ -58,8 +94,23 @@ class Env(environ.Env):
 
     def smtp_url(self, var):
         with named(var, "like smtp+tls://user:password@host:587"):
-            url = self.str(var)
-            demand(url.startswith(("smtp://", "smtps://", "smtp+tls://", "smtp+ssl://")))
-            config = self.email_url_config(url)
+            scheme, found, rest = self.str(var).strip().partition("://")
+            # smtps is TLS from the first byte, as in every mail program. django-environ takes it
+            # for STARTTLS.
+            scheme = "smtp+ssl" if scheme == "smtps" else scheme
+            demand(found and scheme in MAIL_PORTS)
+            config = self.email_url_config(f"{scheme}://{rest}")
             demand(config["EMAIL_HOST"])
-        return config
+        return config | {"EMAIL_PORT": config["EMAIL_PORT"] or MAIL_PORTS[scheme]}
+
+
+def default_site_url(hosts: list[str], is_https: bool) -> str:
+    """Return the base of absolute links: the first host that is a full name; "" without one."""
+    names = [host for host in hosts if host[0] not in ".*" and not NO_NAME.fullmatch(host)]
+    return f"{'https' if is_https else 'http'}://{names[0]}" if names else ""
+
+
+def is_remote(database: dict) -> bool:
+    """Whether a PostgreSQL database is reached over a network, and not by a socket or locally."""
+    hosts = (database.get("HOST") or "").split(",")
+    return any(host not in ON_THIS_MACHINE and not host.startswith("/") for host in hosts)

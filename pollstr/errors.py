@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from two_factor.mixins import is_safe_next, is_verified, next_url
 
+from .middleware import TOO_LARGE
 from .migrated import is_of_missing_migration
 
 # Seconds after which to try again: a database that was restarted is back by then.
@@ -49,6 +50,8 @@ def bad_request(request, exception):
     if isinstance(exception, SessionInterrupted):
         # The second of two clicks: the first signed out, or proved the phone under a new session.
         return redirect_to_login(next_url(request))
+    if isinstance(exception, TOO_LARGE):
+        return render(request, "413.html", status=413)
     return render(request, "400.html", status=400)
 
 

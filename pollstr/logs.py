@@ -1,51 +1,22 @@
-"""The log: a line of JSON a record, each naming its request, none holding personal data.
+"""The log: one line a request, and what may stand in any line (log_format.py makes it JSON).
 
-Paths are left out, for some are secrets (receipts, links to new passwords, polls by link); the
-route that matched says enough. So are the messages of exceptions: a database's may quote a number.
+Paths are left out because some are secrets (receipts, links to new passwords, polls by link). The
+route that matched says enough.
 """
 
-import json
 import logging
 import re
 import time
-import traceback
 import uuid
-from contextvars import ContextVar
 
 from django.conf import settings
 from django.db import connection
 
+from .log_format import request_id
+
 logger = logging.getLogger("pollstr.requests")
-# No line tells these, so they need not be found out (Python's logging HOWTO, "Optimization").
-logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False
-request_id = ContextVar("request_id", default=None)
-# What routers make up as an id; anything else might be somebody's attempt at writing into the log.
+# What routers make up as an id. Anything else may be an attempt to write into the log.
 PLAIN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-
-
-class JsonFormatter(logging.Formatter):
-    def format(self, record):
-        line = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": message_of(record),
-            "request_id": request_id.get(),
-        }
-        if record.exc_info:
-            line["exception"] = what_failed(*record.exc_info)
-        return json.dumps(line | getattr(record, "facts", {}))
-
-
-def message_of(record) -> str:
-    message = record.getMessage()
-    # Django ends what it says of a request with the path.
-    return message.rpartition(": ")[0] or message if hasattr(record, "request") else message
-
-
-def what_failed(kind, error, trace) -> dict:
-    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)]
-    return {"type": kind.__name__, "frames": frames}
 
 
 class Queries:
@@ -63,17 +34,18 @@ class Queries:
             self.seconds += time.perf_counter() - began
 
 
-def id_for(request) -> str:
-    """Return the id that a trusted proxy gave to the request, or a new one."""
+def proxy_id(request) -> str | None:
+    """Return the id that a proxy gave to the request. Clients can send one, too."""
     given = request.headers.get("X-Request-ID", "") if settings.TRUSTED_PROXIES else ""
-    return given if PLAIN_ID.fullmatch(given) else str(uuid.uuid4())
+    return given if PLAIN_ID.fullmatch(given) else None
 
 
 def requests(get_response):
     """Log one line a request, and tell its id in the answer, so that people can quote it."""
 
     def middleware(request):
-        current = request_id.set(id_for(request))
+        request.log_id = str(uuid.uuid4())
+        current = request_id.set(request.log_id)
         began, queries = time.perf_counter(), Queries()
         try:
             with connection.execute_wrapper(queries):
@@ -88,7 +60,7 @@ def requests(get_response):
 
 
 def facts(request, response, began, queries) -> dict:
-    return {
+    told = {
         "method": request.method if request.method.isalpha() else "?",
         "route": request.resolver_match.route if request.resolver_match else None,
         "status": response.status_code,
@@ -96,3 +68,15 @@ def facts(request, response, began, queries) -> dict:
         "queries": queries.count,
         "queries_ms": round(1000 * queries.seconds, 1),
     }
+    if given := proxy_id(request):
+        told["proxy_request_id"] = given
+    return told
+
+
+class AsWarning(logging.Filter):
+    """Lowers errors to warnings: requests that we refuse are the sender's fault, not the site's."""
+
+    def filter(self, record):
+        if record.levelno == logging.ERROR:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True

@@ -1,18 +1,43 @@
-"""What every answer has: headers that fence the site in, and a page in the site's look."""
+"""What every answer has: headers that fence the site in, and a page in the site's look.
+
+And what is refused before any view is asked: unknown hosts, and more than a form of ours sends.
+"""
+
+import logging
+import re
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import (
+    DisallowedHost,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.shortcuts import render
 from django.template.response import TemplateResponse
+from django.urls import resolve
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
+logger = logging.getLogger(__name__)
+
+HEALTH_CHECKS = {"/healthz", "/readyz"}
+PORT = re.compile(r"[1-9][0-9]{0,4}")
+HIGHEST_PORT = 65535
+# A host name that may stand in the log.
+PLAIN_HOST = re.compile(r"[a-z0-9.-]{1,100}(:[0-9]{1,5})?")
+TOO_LARGE = (RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent)
 # What the site never asks a browser for, and no frame or script in its pages may have either.
 DEVICES = ["camera", "display-capture", "geolocation", "microphone", "payment", "usb"]
 FENCES = {
     "Permissions-Policy": ", ".join(f"{device}=()" for device in DEVICES),
     # No other site may load our pages and files into its own (OWASP ASVS 5.0 3.4).
     "Cross-Origin-Resource-Policy": "same-origin",
+    # As Django's SecurityMiddleware, which what is refused or answered early does not reach.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -26,6 +51,101 @@ def fences(get_response):
         return response
 
     return middleware
+
+
+def health_checks(get_response):
+    """Answer these two before the host is looked at, and over plain http.
+
+    A balancer or an orchestrator asks for them by address, from inside.
+    """
+
+    def middleware(request):
+        if request.path_info not in HEALTH_CHECKS:
+            return get_response(request)
+        request.resolver_match = match = resolve(request.path_info)
+        return match.func(request)
+
+    return middleware
+
+
+def known_hosts(get_response):
+    """Refuse a Host header that names no host of ours, or an impossible port.
+
+    Django does so where the host is first asked for, looks at the name alone and logs an error.
+    """
+
+    def middleware(request):
+        try:
+            host = request.get_host()
+        except DisallowedHost:
+            log_unknown_host(request)
+        else:
+            if has_possible_port(host):
+                return get_response(request)
+            logger.warning("A request with an impossible port in its Host header was refused")
+        return render(request, "400.html", status=400)
+
+    return middleware
+
+
+def log_unknown_host(request):
+    asked = request.META.get("HTTP_HOST", "").lower()
+    facts = {"host": asked} if PLAIN_HOST.fullmatch(asked) else {}
+    logger.warning(
+        "A request for a host that ALLOWED_HOSTS does not name was refused",
+        extra={"facts": facts},
+    )
+
+
+def has_possible_port(host: str) -> bool:
+    _, colon, port = host.rpartition("]")[2].partition(":")
+    return not colon or bool(PORT.fullmatch(port) and int(port) <= HIGHEST_PORT)
+
+
+def unbelieved_proxies(get_response):
+    """Log once that a proxy speaks https and is not believed: then each page leads to itself."""
+    is_logged = not settings.SECURE_SSL_REDIRECT or settings.TRUSTED_PROXIES
+
+    def middleware(request):
+        nonlocal is_logged
+        if not is_logged and request.headers.get("X-Forwarded-Proto") == "https":
+            is_logged = True
+            logger.warning(
+                "X-Forwarded-Proto: https came and is not believed, so every page redirects to "
+                "itself: set TRUSTED_PROXIES"
+            )
+        return get_response(request)
+
+    return middleware
+
+
+def size_limits(get_response):
+    """Refuse with 413 what is larger than any form of ours, before a view or the CSRF check.
+
+    The web server has not even kept a body that is too large (gunicorn_worker.py).
+    """
+
+    def middleware(request):
+        if content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return too_large(request)
+        try:
+            # Parsed here; who reads them later gets the same.
+            _ = request.GET, request.POST
+        except TOO_LARGE:
+            return too_large(request)
+        return get_response(request)
+
+    return middleware
+
+
+def content_length(request) -> int:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def too_large(request):
+    logger.warning("A request that is larger than any form of ours was refused")
+    return render(request, "413.html", status=413)
 
 
 def languages(get_response):

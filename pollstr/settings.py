@@ -8,7 +8,7 @@ from bootstrap_wrapper import get_bootstrap_dir
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-from .environment import Env
+from .environment import Env, default_site_url, is_remote
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,12 +33,15 @@ if missing and not DEFAULTS_ALLOWED:
     )
 
 SECRET_KEY = env.str("SECRET_KEY", "only-for-development-" + "0" * 40)
+# Earlier keys, while a new one takes over: what they signed stays good, and nothing new is signed
+# with them.
+SECRET_KEY_FALLBACKS = env.listed("SECRET_KEY_FALLBACKS", [])
 # Turns a phone number into the mark on a ballot. Another key means another mark, and so a
 # second vote for everyone: never change it while polls are open.
 VOTER_KEY = env.str("VOTER_KEY", f"voter-{SECRET_KEY}")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "pollstr.apps.PollstrConfig",
@@ -62,16 +65,22 @@ MIDDLEWARE = [
     "pollstr.logs.requests",
     # Early, so that static files and redirects have its headers, too.
     "pollstr.middleware.fences",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Before anything asks for the host.
+    "pollstr.middleware.health_checks",
+    "pollstr.middleware.known_hosts",
+    "pollstr.middleware.unbelieved_proxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "pollstr.middleware.languages",
+    # Its page speaks the visitor's language.
+    "pollstr.middleware.size_limits",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "pollstr.middleware.private_pages",
     "pollstr.middleware.error_pages",
 ]
@@ -98,6 +107,7 @@ TEMPLATES = [
 # --- Data -------------------------------------------------------------------------------------
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+HAS_DATABASE_URL = bool(env.str("DATABASE_URL", ""))
 DATABASES = {"default": env.db_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers queue up instead of failing with "database is locked".
@@ -121,6 +131,9 @@ for database in DATABASES.values():
         database["CONN_HEALTH_CHECKS"] = True
         # Seconds; without it a request waits for minutes on a host that is gone.
         database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        if is_remote(database) and "PGSSLMODE" not in os.environ:
+            # Without it libpq falls back to plain text. ?sslmode=disable in the URL turns it off.
+            database["OPTIONS"].setdefault("sslmode", "require")
         # Milliseconds; the same where it goes while a query is on its way to it.
         database["OPTIONS"].setdefault("tcp_user_timeout", 10_000)
 
@@ -130,11 +143,16 @@ if REDIS_URL:
     CACHES["default"] = {
         "BACKEND": "pollstr.caches.RedisOrOwnCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+        "OPTIONS": {
+            "socket_timeout": 2,
+            "socket_connect_timeout": 2,
+            "serializer": "pollstr.caches.SignedSerializer",
+        },
     }
-    if REDIS_URL.startswith("rediss://"):
-        # Heroku's Redis speaks TLS with a self-signed certificate.
-        CACHES["default"]["OPTIONS"]["ssl_cert_reqs"] = None
+# Heroku's Redis has a self-signed certificate, and its address cannot be changed by its user.
+REDIS_TLS_VERIFY = env.bool("REDIS_TLS_VERIFY", True)
+if REDIS_URL.startswith("rediss://") and not REDIS_TLS_VERIFY:
+    CACHES["default"]["OPTIONS"]["ssl_cert_reqs"] = None
 
 SESSION_ENGINE = "pollstr.sessions"
 
@@ -179,7 +197,8 @@ if EMAIL_URL:
 else:
     backend = "console" if DEBUG else "dummy"
     MAILERS = {"default": {"BACKEND": f"django.core.mail.backends.{backend}.EmailBackend"}}
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Pollstr <noreply@localhost>")
+NO_FROM_EMAIL = "Pollstr <noreply@localhost>"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", NO_FROM_EMAIL)
 
 # Who runs the site, for the pages that the law asks for.
 OPERATOR = {
@@ -231,6 +250,10 @@ PHONENUMBER_DEFAULT_REGION = VERIFY_DEFAULT_REGION
 # --- Security ---------------------------------------------------------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEBUG)
+# The base of all absolute links; "" means the request's host (site_url.py).
+SITE_URL = env.site_url("SITE_URL")
+if not SITE_URL and not DEBUG:
+    SITE_URL = default_site_url(ALLOWED_HOSTS, SECURE_SSL_REDIRECT)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE_SSL_REDIRECT else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL_REDIRECT
 SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
@@ -256,6 +279,16 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Bytes. Larger requests get 413. The web server does not keep them: gunicorn_worker.MAX_BODY_BYTES.
+# A poll of 50 long answers in a script of 12 bytes a letter, as browsers send it, has 190 kB.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+# The largest form is the administration's for a poll of 50 choices.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 400
+# No form takes files. What is sent as one is dropped. A form that takes some needs a handler here,
+# such as django.core.files.uploadhandler.MemoryFileUploadHandler, and both limits above.
+FILE_UPLOAD_HANDLERS = []
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "pollstr.errors.csrf_failure"
@@ -308,13 +341,29 @@ STORAGES = {
     },
 }
 
+# Requests that Django refuses. Anyone can send them, so they are no errors of the site's.
+REFUSED_REQUESTS = [
+    "DisallowedHost",
+    "DisallowedModelAdminLookup",
+    "DisallowedModelAdminToField",
+    "DisallowedRedirect",
+    "InvalidSessionKey",
+    "RequestDataTooBig",
+    "SuspiciousFileOperation",
+    "SuspiciousMultipartForm",
+    "SuspiciousOperation",
+    "SuspiciousSession",
+    "TooManyFieldsSent",
+    "TooManyFilesSent",
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "plain": {"format": "{levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "pollstr.logs.JsonFormatter"},
+        "json": {"()": "pollstr.log_format.JsonFormatter"},
     },
+    "filters": {"as_warning": {"()": "pollstr.logs.AsWarning"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -328,11 +377,14 @@ LOGGING = {
         # Each request has its line; in development runserver writes one.
         "django.request": {"level": "ERROR"},
         "pollstr.requests": {"level": "WARNING" if DEBUG else "INFO"},
+        # At lower levels it writes paths and addresses, and a line for each HEAD request.
+        "waitress": {"level": "ERROR"},
         # At lower levels the SDK writes phone numbers, codes and credentials.
         "vonage": {"level": "ERROR"},
         # And below this its connections write the paths of its requests.
         "urllib3": {"level": "INFO"},
-    },
+    }
+    | {f"django.security.{name}": {"filters": ["as_warning"]} for name in REFUSED_REQUESTS},
 }
 
 # Imported only where it is asked for: it costs memory, and time at the start.

@@ -1,5 +1,8 @@
 """What belongs to the whole site: its language, what browsers and robots ask for, its health."""
 
+import logging
+import time
+
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
@@ -11,8 +14,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import set_language
 
+from .database_errors import reason_of
 from .migrated import NotMigrated, demand_migrations
 
+logger = logging.getLogger(__name__)
+# Seconds by which the clocks of this machine and of the database may differ.
+MAX_CLOCK_DIFFERENCE = 30
+# SQLite has this machine's clock.
+TIME_SQL = {"postgresql": "SELECT extract(epoch FROM clock_timestamp())"}
 # As in static/pollstr.css.
 PAPER = "#f5f2ea"
 NOT_MIGRATED = "failing: the database is not migrated. Run python manage.py migrate."
@@ -92,10 +101,22 @@ def readyz(request):
 def database_works() -> bool:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
+            cursor.execute(TIME_SQL.get(connection.vendor, "SELECT 1"))
+            compare_clocks(cursor.fetchone()[0])
+    except DatabaseError as error:
+        logger.warning("The database did not answer: %s", reason_of(error))
         return False
     return True
+
+
+def compare_clocks(database_time: float):
+    if connection.vendor not in TIME_SQL:
+        return
+    difference = round(time.time() - float(database_time))
+    if abs(difference) > MAX_CLOCK_DIFFERENCE:
+        logger.warning(
+            "The clock of this machine and the database's differ by seconds: %s", difference
+        )
 
 
 def cache_works() -> bool:

@@ -4,13 +4,29 @@ import os
 import re
 
 from django.core.wsgi import get_wsgi_application
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
-from .checks import refuse_errors
+from .checks import refuse_errors, warn_of_lost_data
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pollstr.settings")
 
+# Seconds after which PostgreSQL cancels a query of a page. Commands, such as migrate, are not
+# limited.
+MAX_QUERY_SECONDS = 10
+
 django_application = get_wsgi_application()
 refuse_errors()
+warn_of_lost_data()
+
+
+@receiver(connection_created)
+def limit_queries(sender, connection, **kwargs):
+    # Behind PgBouncer the limit would stay on a connection that a command gets next.
+    is_pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+    if connection.vendor == "postgresql" and not is_pooled:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{MAX_QUERY_SECONDS}s'")
 
 
 def application(environ, start_response):

@@ -16,11 +16,16 @@ UNSET = {name: "" for name, _ in VARIABLE.findall(ENV_EXAMPLE.read_text())} | {
 }
 PRODUCTION = UNSET | {
     "SECRET_KEY": "A-long-key-for-the-tests-of-production-0123456789-abcdef",
-    "VOTER_KEY": "voter-key-of-the-tests",
+    "VOTER_KEY": "voter-key-of-the-tests-of-production",
     "ALLOWED_HOSTS": "127.0.0.1,polls.example.com",
     "DATABASE_URL": "sqlite://:memory:",
 }
 COMPLETE = PRODUCTION | {
+    "TRUSTED_PROXIES": "1",
+    "OPERATOR_NAME": "Example Polls",
+    "OPERATOR_ADDRESS": "1 Poll Street, London",
+    "OPERATOR_EMAIL": "polls@example.com",
+    "DEFAULT_FROM_EMAIL": "Pollstr <noreply@example.com>",
     "EMAIL_URL": "smtp+tls://user:password@mail.example.com:587",
     "VONAGE_API_KEY": "abcd1234",
     "VONAGE_API_SECRET": "Secret-of-the-tests-1",

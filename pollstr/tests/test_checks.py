@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.core.checks import Tags, run_checks
 
-from pollstr.tests.production import COMPLETE, PRODUCTION, manage
+from pollstr.tests.production import COMPLETE, PRODUCTION, manage, run
 
+APPLICATION_ID = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -36,7 +37,7 @@ def test_a_complete_production_has_no_warning():
 @pytest.mark.parametrize("line_end", ["\n", "\\n"])
 def test_a_vonage_application_is_as_good_as_a_key(line_end):
     key = pem(RSA_KEY).replace("\n", line_end)
-    application = {"VONAGE_APPLICATION_ID": "an-id", "VONAGE_PRIVATE_KEY": key}
+    application = {"VONAGE_APPLICATION_ID": APPLICATION_ID, "VONAGE_PRIVATE_KEY": key}
     no_key = {"VONAGE_API_KEY": "", "VONAGE_API_SECRET": ""}
     answer = check("--fail-level", "WARNING", env=COMPLETE | no_key | application)
     assert answer.returncode == 0, answer.stderr
@@ -90,7 +91,7 @@ def test_the_settings_of_a_fresh_clone_have_no_problem():
     ids=["text", "cut off", "locked", "another kind", "public"],
 )
 def test_a_private_key_that_cannot_sign_is_an_error(settings, key):
-    settings.VONAGE_APPLICATION_ID, settings.VONAGE_PRIVATE_KEY = "an-id", key
+    settings.VONAGE_APPLICATION_ID, settings.VONAGE_PRIVATE_KEY = APPLICATION_ID, key
     [problem] = problems()
     assert "pollstr.E002 VONAGE_PRIVATE_KEY is no RSA private key" in problem
     assert key not in problem
@@ -217,3 +218,80 @@ def test_all_that_is_wrong_in_the_environment_is_told_at_once():
     answer = check(env=COMPLETE | wrong)
     assert answer.returncode == 1
     assert [name for name in wrong if f") {name}" not in answer.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (PRODUCTION["SECRET_KEY"], "is SECRET_KEY, so it would change with it"),
+        ("x", "has fewer than 16 characters"),
+        ("fifteen-letters", "has fewer than 16 characters"),
+    ],
+)
+def test_a_voter_key_that_protects_no_vote_stops_the_start(key, problem):
+    env = COMPLETE | {"VOTER_KEY": key}
+    for arguments in [[], ["--deploy"]]:
+        answer = manage("check", *arguments, env=env)
+        assert answer.returncode == 1
+        assert f"(pollstr.E010) VOTER_KEY {problem}" in answer.stderr
+    start = run("python", "-c", "import pollstr.wsgi", env=env)
+    assert start.returncode == 1
+    assert problem in start.stderr
+
+
+def test_development_may_have_any_voter_key(settings):
+    settings.DEBUG, settings.VOTER_KEY = True, "x"
+    assert problems() == []
+
+
+WARNINGS = {
+    "W005": ("VOTER_KEY has fewer than 32", {"VOTER_KEY": "0123456789-0123456789"}),
+    "W006": ("DATABASE_URL is missing", {"DATABASE_URL": ""}),
+    "W007": ("DEFAULT_FROM_EMAIL is missing", {"DEFAULT_FROM_EMAIL": ""}),
+    "W008": ("OPERATOR_ADDRESS, OPERATOR_EMAIL m", {"OPERATOR_ADDRESS": "", "OPERATOR_EMAIL": ""}),
+    "W009": ("TRUSTED_PROXIES is 0", {"TRUSTED_PROXIES": ""}),
+    "W010": ("ALLOWED_HOSTS has no full name", {"ALLOWED_HOSTS": ".example.com,127.0.0.1"}),
+}
+
+
+@pytest.mark.parametrize("number", WARNINGS)
+def test_what_would_lose_votes_or_visitors_is_a_warning_in_production(number):
+    words, env = WARNINGS[number]
+    answer = check("--fail-level", "WARNING", env=COMPLETE | env)
+    assert answer.returncode == 1
+    assert f"(pollstr.{number}) {words}" in answer.stderr
+    assert "1 issue" in answer.stderr
+
+
+def test_plain_http_needs_no_proxy():
+    env = COMPLETE | {"TRUSTED_PROXIES": "0", "SECURE_SSL_REDIRECT": "False"}
+    assert "pollstr.W009" not in check(env=env).stderr
+
+
+@pytest.mark.parametrize("site", ["https://polls.example.org", "https://example.com"])
+def test_a_site_url_that_is_no_host_of_ours_is_an_error(settings, site):
+    settings.ALLOWED_HOSTS, settings.SITE_URL = ["polls.example.com"], site
+    assert "pollstr.E011 SITE_URL is not among ALLOWED_HOSTS" in problems()[0]
+
+
+@pytest.mark.parametrize("site", ["https://polls.example.com:8443", ""])
+def test_a_site_url_of_a_host_of_ours_is_none(settings, site):
+    settings.ALLOWED_HOSTS, settings.SITE_URL = [".example.com"], site
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["an-id", "78d335fa323d01149c3dd6f0d48968cf", f"{{{APPLICATION_ID}}}", APPLICATION_ID[1:]],
+)
+def test_an_application_id_that_is_none_is_an_error(settings, given):
+    settings.VONAGE_APPLICATION_ID, settings.VONAGE_PRIVATE_KEY = given, pem(RSA_KEY)
+    assert ["pollstr.E009" in problem for problem in problems()] == [True]
+
+
+def test_a_start_without_a_database_is_in_the_log():
+    env = COMPLETE | {"DATABASE_URL": ""}
+    start = run("python", "-c", "import pollstr.wsgi", env=env)
+    assert start.returncode == 0
+    assert "DATABASE_URL is missing: votes are in a SQLite file" in start.stderr
+    assert "DATABASE_URL" not in run("python", "-c", "import pollstr.wsgi", env=COMPLETE).stderr

@@ -26,6 +26,39 @@ KINDS = {
         "like redis://host:6379/0",
         ["nonsense", "http://:secret@host", "redis://", "redis://:secret@host:63x9"],
     ),
+    "hosts": (
+        "host names, without scheme, port or slash, separated by commas",
+        [
+            "https://polls.example.com",
+            "polls.example.com:443",
+            "polls.example.com/",
+            "polls.example.com other.example.com",
+            "*.example.com",
+            "polls..example.com",
+            "polls_1.example.com",
+            "pölls.example.com",
+            ",",
+        ],
+    ),
+    "origins": (
+        "like https://other.example.com, separated by commas, without a path",
+        [
+            "other.example.com",
+            "https://other.example.com/",
+            "ftp://other.example.com",
+            "https://a.example https://b.example",
+        ],
+    ),
+    "site_url": (
+        "like https://polls.example.com, without a path",
+        [
+            "polls.example.com",
+            "https://polls.example.com/polls",
+            "https://me@polls.example.com",
+            "https://*.example.com",
+            "ftp://polls.example.com",
+        ],
+    ),
     "smtp_url": (
         "like smtp+tls://user:password@host:587",
         ["nonsense", "http://me:secret@host", "smtp://me:secret@", "smtp://me:secret@host:58x7"],
@@ -36,7 +69,7 @@ KINDS = {
 def read(kind, value):
     env = Env()
     env.ENVIRON = {"NAME": value}
-    default = [] if kind == "smtp_url" else [None]
+    default = [] if kind in {"smtp_url", "origins", "site_url"} else [None]
     return getattr(env, kind)("NAME", *default)
 
 
@@ -59,6 +92,13 @@ def test_what_cannot_be_read_is_named_and_not_told(kind, wanted, value, recwarn)
         ("int", " 5", 5),
         ("ints", "30,60", [30, 60]),
         ("redis_url", "rediss://:secret@host:6380/1", "rediss://:secret@host:6380/1"),
+        ("hosts", "a.example , B.example,", ["a.example", "b.example"]),
+        ("hosts", " .example.com,127.0.0.1,[::1]", [".example.com", "127.0.0.1", "[::1]"]),
+        (
+            "origins",
+            "https://a.example, https://*.b.example:8443",
+            ["https://a.example", "https://*.b.example:8443"],
+        ),
         ("redis_url", "unix:///run/redis.sock", "unix:///run/redis.sock"),
     ],
 )

@@ -1,4 +1,5 @@
 import socket
+import time
 
 import pytest
 from django.db import connection
@@ -64,6 +65,43 @@ def test_readyz_names_a_cache_that_forgets(client, settings):
 @pytest.mark.parametrize("name", ["healthz", "readyz"])
 def test_they_take_no_post(client, name):
     assert client.post(reverse(name)).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["healthz", "readyz"])
+@pytest.mark.parametrize(
+    "host", ["10.0.0.5:8000", "[fd00::5]:8000", "localhost", "a b", "", "x" * 300, "ä", "a:999999"]
+)
+def test_they_answer_whatever_the_host_is_called(client, name, host, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = client.get(reverse(name), headers={"Host": host})
+    assert (answer.status_code, answer.text) == (200, "ok")
+    assert client.head(reverse(name), headers={"Host": host}).status_code == 200
+
+
+def test_only_these_two_do(client):
+    for path in ["/healthz/", "/healthz/x", "//healthz", "/readyzz", "/polls/"]:
+        assert client.get(path, headers={"Host": "10.0.0.5:8000"}).status_code == 400
+
+
+def test_readyz_logs_why_the_database_does_not_answer(client, broken_database, caplog):
+    ready(client)
+    told = [record.getMessage() for record in caplog.records if record.name == "pollstr.views"]
+    reasons = {
+        "sqlite": "the file of the database cannot be opened",
+        "postgresql": "there is no database of that name (SQLSTATE 3D000)",
+    }
+    assert told == [f"The database did not answer: {reasons[connection.vendor]}"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has this machine's clock")
+@pytest.mark.parametrize(
+    ("seconds", "is_told"), [(-3600, True), (31, True), (20, False), (0, False)]
+)
+def test_readyz_logs_that_the_clocks_differ(client, caplog, monkeypatch, seconds, is_told):
+    now = time.time
+    monkeypatch.setattr("pollstr.views.time.time", lambda: now() + seconds)
+    assert ready(client) == (200, "ok")
+    assert ("The clock of this machine and the database's differ" in caplog.text) is is_told
 
 
 @pytest.mark.parametrize("name", ["healthz", "readyz"])

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from polls.tests.factories import PollFactory
-from pollstr.logs import JsonFormatter
+from pollstr.log_format import JsonFormatter
 from pollstr.tests.production import PRODUCTION
 from pollstr.tests.test_settings import settings_with
 
@@ -68,7 +68,7 @@ def test_lines_of_one_request_have_one_id_which_the_answer_tells(client, lines):
 
 
 @pytest.mark.parametrize(
-    ("proxies", "given", "is_taken"),
+    ("proxies", "given", "is_logged"),
     [
         (1, "01234567-89ab-cdef-0123-456789abcdef", True),
         (0, "01234567-89ab-cdef-0123-456789abcdef", False),
@@ -76,10 +76,15 @@ def test_lines_of_one_request_have_one_id_which_the_answer_tells(client, lines):
         (1, "x" * 65, False),
     ],
 )
-def test_an_id_is_believed_of_trusted_proxies_only(client, settings, proxies, given, is_taken):
+def test_the_id_of_a_proxy_is_logged_beside_our_own(
+    client, settings, lines, proxies, given, is_logged
+):
     settings.TRUSTED_PROXIES = proxies
     response = client.get("/polls/", headers={"X-Request-ID": given})
-    assert (response["X-Request-ID"] == given) is is_taken
+    [line] = lines()
+    assert (line.get("proxy_request_id") == given) is is_logged
+    # Clients can send the header, too: what belongs together is known by an id of our own.
+    assert response["X-Request-ID"] == line["request_id"] != given
 
 
 def test_what_breaks_is_told_without_what_it_says(client, lines, monkeypatch):

@@ -101,9 +101,18 @@ def test_release_loads_no_demo(web):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_web_is_well(web, path):
-    answer = requests.get(web + path, timeout=WAIT)
+@pytest.mark.parametrize("host", [{}, {"Host": "10.0.0.5:8000"}])
+def test_web_is_well(web, path, host):
+    answer = requests.get(web + path, headers=host, timeout=WAIT)
     assert (answer.status_code, answer.text) == (200, "ok")
+
+
+@pytest.mark.parametrize("body", [b"x" * 300_000, (b"x" * 1000 for _ in range(1000))])
+def test_web_answers_what_is_too_large_with_a_page(web, body):
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = requests.post(f"{web}/login/", body, headers=kind, timeout=WAIT)
+    assert answer.status_code == 413
+    assert "That was too much at once" in answer.text
 
 
 def test_web_serves_static_files_for_good(web):

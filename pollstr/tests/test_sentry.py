@@ -135,6 +135,16 @@ def test_a_warning_is_not_told(client, told):
     assert told == []
 
 
+def test_what_strangers_send_is_not_told(client, told):
+    for host in ["evil.example", "testserver:99999", "a b"]:
+        client.get("/polls/", headers={"Host": host})
+    client.post("/login/", {"username": "x" * 300_000})
+    client.get("/polls/?" + "a=&" * 500)
+    client.get("/admin/?__proto__[a]=b")
+    logging.getLogger("django.security.SuspiciousOperation").warning("odd")
+    assert told == []
+
+
 def test_without_a_dsn_it_is_not_even_loaded():
     assert run("python", "-c", LOADED, env=UNSET | {"DEBUG": "True"}).stdout == "False\n"
 

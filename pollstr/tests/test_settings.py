@@ -5,6 +5,7 @@ import sys
 import pytest
 from django.conf import settings
 
+from pollstr.gunicorn_worker import MAX_BODY_BYTES
 from pollstr.tests.production import ENV_EXAMPLE, PRODUCTION, UNSET, VARIABLE, manage, run
 
 PRINT_SETTINGS = """
@@ -122,13 +123,76 @@ def test_the_databases_address_may_say_that_a_pool_stands_before_it():
     assert database["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert database["NAME"] == "polls"
     # Nothing of it is for PostgreSQL's own client, which would refuse it.
-    assert database["OPTIONS"] == {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+    assert database["OPTIONS"] == {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,
+        "sslmode": "require",
+    }
 
 
-def test_redis_over_tls_may_have_a_certificate_of_its_own():
-    options = settings_with(DEBUG="True", REDIS_URL="rediss://:pw@host:6380")["CACHES"]["default"]
-    assert options["LOCATION"] == "rediss://:pw@host:6380"
-    assert options["OPTIONS"]["ssl_cert_reqs"] is None
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("postgres://me:pw@db.example.com:5432/polls", "require"),
+        ("postgres://me:pw@10.1.2.3/polls", "require"),
+        ("postgres://me:pw@localhost,db2:5432/polls", "require"),
+        ("postgres://me:pw@db/polls?sslmode=disable", "disable"),
+        ("postgres://me:pw@db/polls?sslmode=verify-full", "verify-full"),
+        ("postgres:////run/postgresql/polls", None),
+        ("postgres://me:pw@localhost:5432/polls", None),
+        ("postgres://me:pw@127.0.0.1/polls", None),
+    ],
+)
+def test_a_database_on_another_machine_is_asked_to_encrypt(url, mode):
+    for name in ["default", "replica"]:
+        databases = settings_with(DEBUG="True", DATABASE_URL=url, REPLICA_URL=url)["DATABASES"]
+        assert databases[name]["OPTIONS"].get("sslmode") == mode
+
+
+def test_how_libpq_encrypts_may_be_told_in_its_own_variable():
+    url = "postgres://me:pw@db.example.com/polls"
+    options = settings_with(DEBUG="True", DATABASE_URL=url, PGSSLMODE="verify-full")
+    assert "sslmode" not in options["DATABASES"]["default"]["OPTIONS"]
+
+
+@pytest.mark.parametrize(("given", "is_verified"), [("", True), ("True", True), ("False", False)])
+def test_the_certificate_of_redis_is_verified_unless_told_otherwise(given, is_verified):
+    env = {"REDIS_URL": "rediss://:pw@host:6380", "REDIS_TLS_VERIFY": given}
+    cache = settings_with(DEBUG="True", **env)["CACHES"]["default"]
+    assert cache["LOCATION"] == "rediss://:pw@host:6380"
+    assert cache["OPTIONS"].get("ssl_cert_reqs", "verified") == (
+        "verified" if is_verified else None
+    )
+
+
+def test_earlier_keys_may_be_named_while_a_new_one_takes_over():
+    keys = settings_with(DEBUG="True", SECRET_KEY_FALLBACKS="one, two,")
+    assert keys["SECRET_KEY_FALLBACKS"] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "more", "site"),
+    [
+        ("polls.example.com", {}, "https://polls.example.com"),
+        (".example.com, Polls.example.com,other.example.com", {}, "https://polls.example.com"),
+        ("127.0.0.1,[::1],localhost,intranet", {}, "https://intranet"),
+        ("polls.example.com", {"SECURE_SSL_REDIRECT": "False"}, "http://polls.example.com"),
+        ("polls.example.com", {"DEBUG": "True"}, ""),
+        (".herokuapp.com", {}, ""),
+        ("*", {}, ""),
+        ("127.0.0.1,localhost", {}, ""),
+        (".herokuapp.com", {"SITE_URL": "https://a.herokuapp.com/"}, "https://a.herokuapp.com"),
+        ("a.b", {"SITE_URL": "http://A.b:8080", "DEBUG": "True"}, "http://a.b:8080"),
+    ],
+)
+def test_the_site_knows_its_own_address(hosts, more, site):
+    env = PRODUCTION | {"ALLOWED_HOSTS": hosts} | more
+    assert settings_with(**env)["SITE_URL"] == site
+
+
+def test_what_the_web_server_keeps_is_what_the_site_reads():
+    limits = settings_with(DEBUG="True")
+    assert limits["DATA_UPLOAD_MAX_MEMORY_SIZE"] == MAX_BODY_BYTES
 
 
 def test_redis_without_tls_is_given_no_tls_options():
@@ -146,3 +210,18 @@ def test_mail_is_sent_as_email_url_says():
         "pw",
     )
     assert options["use_tls"] is True
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtps://me:pw@mail.example.com", 465, False, True),
+        ("smtps://me:pw@mail.example.com:4650", 4650, False, True),
+        ("smtp+ssl://me:pw@mail.example.com", 465, False, True),
+        ("smtp+tls://me:pw@mail.example.com", 587, True, False),
+        ("smtp://mail.example.com", 25, False, False),
+    ],
+)
+def test_mail_is_encrypted_as_its_scheme_says(url, port, tls, ssl):
+    options = settings_with(DEBUG="True", EMAIL_URL=url)["MAILERS"]["default"]["OPTIONS"]
+    assert (options["port"], options["use_tls"], options["use_ssl"]) == (port, tls, ssl)

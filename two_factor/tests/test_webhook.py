@@ -403,7 +403,7 @@ def test_the_id_of_a_token_may_be_any_text(awaiting_code, jti):
         b"7",
         b'"failed"',
         b"{}",
-        b"[" * 1_000_000,
+        b"[" * 200_000,
         as_bytes([event()]),
         *(
             as_bytes(event() | changed)
@@ -449,7 +449,9 @@ def test_a_body_of_3_megabytes_is_refused(awaiting_code):
 
 
 def test_a_long_body_without_signature_is_not_even_read(awaiting_code):
-    assert_refused(post(b"x" * 3_000_000))
+    assert_refused(post(b"x" * 250_000))
+    # The site takes no request as large as this, wherever it goes.
+    assert post(b"x" * 3_000_000).status_code == 413
 
 
 def test_a_crash_does_not_use_up_the_token(awaiting_code, monkeypatch):
