@@ -1,9 +1,12 @@
 """What every answer has: headers that fence the site in, and a page in the site's look."""
 
 from django.conf import settings
+from django.http import HttpResponsePermanentRedirect
 from django.shortcuts import render
+from django.urls import is_valid_path
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.http import escape_leading_slashes
 
 # What the site never asks a browser for, and no frame or script in its pages may have either.
 DEVICES = ["camera", "display-capture", "geolocation", "microphone", "payment", "usb"]
@@ -53,14 +56,27 @@ def languages(get_response):
     return middleware
 
 
+def lacks_slash(request) -> bool:
+    """Whether a form was sent to an address that exists with a slash at its end."""
+    is_form = request.method not in {"GET", "HEAD"}
+    path = request.path_info
+    return is_form and not path.endswith("/") and is_valid_path(f"{path}/")
+
+
 def error_pages(get_response):
     """Give an empty 405 a page with a sentence and a way on, and a 404 the same page everywhere.
+
+    A form that was sent to an address without its last slash is sent on.
 
     With DEBUG Django would list the URL patterns instead, to people who try the site.
     """
 
     def middleware(request):
         response = get_response(request)
+        if response.status_code == 404 and lacks_slash(request):
+            # 308 keeps method and body, unlike Django's own 301 (with DEBUG it raises an error).
+            path = escape_leading_slashes(request.get_full_path(force_append_slash=True))
+            return HttpResponsePermanentRedirect(path, preserve_request=True)
         if response.status_code == 405 and not response.content:
             page = render(request, "405.html", status=405)
             page["Allow"] = response["Allow"]
