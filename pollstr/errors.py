@@ -14,8 +14,11 @@ from django.template.loader import render_to_string
 
 from two_factor.mixins import is_safe_next, next_url
 
+from .hashers import HashingBusy
 from .migrated import is_of_missing_migration
 
+# What passes by itself. Forms tell of HashingBusy themselves, but for those of the admin.
+PASSING = (OperationalError, InterfaceError, HashingBusy)
 # Seconds after which to try again: a database that was restarted is back by then.
 BACK_SOON = 10
 
@@ -38,7 +41,7 @@ def page_not_found(request, exception):
 def server_error(request):
     """Tell a fault of ours from a database that cannot serve yet, which is worth another try."""
     error = sys.exception()
-    if is_of_missing_migration(error) or isinstance(error, OperationalError | InterfaceError):
+    if is_of_missing_migration(error) or isinstance(error, PASSING):
         page = render_to_string("503.html")
         return HttpResponse(page, status=503, headers={"Retry-After": BACK_SOON})
     return HttpResponse(render_to_string("500.html"), status=500)
