@@ -12,7 +12,7 @@ from django.http import Http404
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext
@@ -24,6 +24,7 @@ from two_factor.models import HOUR, Limit, Limited
 from two_factor.steps import when_again
 
 from .forms import email_field
+from .site_url import absolute_url
 
 # How many links for a new password and how many new email addresses one member of the site team
 # can give out in an hour, and how many links one account can get.
@@ -112,7 +113,7 @@ class UserAdmin(StrictModelAdmin, auth_admin.UserAdmin):
         # Not the whole row: its owner may have chosen another password meanwhile.
         obj.save(update_fields=columns & set(form.changed_data))
         if "email" in form.changed_data:
-            tell(obj, "email_changed_by_team", to=form.initial["email"])
+            send(obj, "registration/mail/email_changed_by_team", to=form.initial["email"])
         return None
 
     def user_change_password(self, request, id, form_url=""):
@@ -137,11 +138,10 @@ class UserAdmin(StrictModelAdmin, auth_admin.UserAdmin):
             response = self.render_link_page(request, user, sentence, status=429)
             response["Retry-After"] = limited.retry_after
             return response
-        if not tell(user, "password_link", url=request.build_absolute_uri(password_link(user))):
-            sentence = gettext("The mail could not be sent. Try again in a few minutes.")
-            return self.render_link_page(request, user, sentence, status=503)
+        url = absolute_url(request, password_link(user))
+        send(user, "registration/mail/password_link", url=url)
         self.log_change(request, user, "Sent a link to choose a new password.")
-        messages.success(request, gettext("The link was sent."))
+        messages.success(request, gettext("The link is on its way to the account's email address."))
         return redirect(reverse("admin:auth_user_change", args=[user.pk]))
 
     def render_link_page(self, request, user, problem, status=200):
@@ -176,9 +176,3 @@ def password_link(user) -> str:
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     token = default_token_generator.make_token(user)
     return reverse("password_reset_confirm", args=[uid, token])
-
-
-def tell(user, name: str, **context) -> bool:
-    # What the member of the site team reads says nothing of the user.
-    with translation.override(settings.LANGUAGE_CODE):
-        return send(user, f"registration/mail/{name}", **context)

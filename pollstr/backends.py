@@ -2,17 +2,46 @@
 
 from functools import cache
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth import check_password_with_timing_attack_mitigation, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.db import connection
+from django.views.decorators.debug import sensitive_variables
+
+from two_factor.passwords import spellings
+
+from .models import name_key
 
 
 class UserBackend(ModelBackend):
     """Django's accounts; the second factor, asked for at every gate, comes in the same query."""
 
+    @sensitive_variables("password")
+    def authenticate(self, request, username=None, password=None, **kwargs):
+        """Return the user with that name, as Django does, but whatever the case of the name.
+
+        A name that nobody has costs as many queries and hashes as a wrong password.
+        """
+        if username is None or password is None:
+            return None
+        user = find_user(username)
+        is_right = any(
+            check_password_with_timing_attack_mitigation(user, spelling)
+            for spelling in spellings(password)
+        )
+        return user if is_right and self.user_can_authenticate(user) else None
+
     def get_user(self, user_id):
         user = load_user(user_id)
         return user if user and self.user_can_authenticate(user) else None
+
+
+def find_user(username: str):
+    """Return the user with that very name, or the only one whose name differs in case alone."""
+    users = get_user_model()._default_manager
+    exact = users.filter(username=username).first()
+    # Asked for in any case, so that the time tells nothing.
+    in_any_case = users.filter(account__name_key=name_key(username)).first()
+    return exact or in_any_case
 
 
 @cache

@@ -17,9 +17,12 @@ from django.utils.translation import gettext_lazy as _
 
 from two_factor.mixins import is_safe_next, is_verified, next_url
 
+from .hashers import HashingBusy
 from .middleware import TOO_LARGE
 from .migrated import is_of_missing_migration
 
+# What passes by itself. Forms tell of HashingBusy themselves, but for those of the admin.
+PASSING = (OperationalError, InterfaceError, HashingBusy)
 # Seconds after which to try again: a database that was restarted is back by then.
 BACK_SOON = 10
 
@@ -66,7 +69,7 @@ def page_not_found(request, exception):
 def server_error(request):
     """Tell a fault of ours from a database that cannot serve yet, which is worth another try."""
     error = sys.exception()
-    if is_of_missing_migration(error) or isinstance(error, OperationalError | InterfaceError):
+    if is_of_missing_migration(error) or isinstance(error, PASSING):
         page = render_to_string("503.html")
         return HttpResponse(page, status=503, headers={"Retry-After": BACK_SOON})
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -6,6 +6,8 @@ from django.views.generic import TemplateView
 from polls.kept import KeptMixin
 from polls.models import FORGET_AFTER, TRASH_LIFE
 
+from .devices import COOKIE_NAME as DEVICE_COOKIE
+
 DAY = 24 * 60 * 60
 
 
@@ -37,6 +39,7 @@ class PrivacyView(LegalView):
                 "csrf": settings.CSRF_COOKIE_NAME,
                 "messages": settings.MESSAGES_COOKIE_NAME,
                 "language": settings.LANGUAGE_COOKIE_NAME,
+                "device": DEVICE_COOKIE,
             },
             sends_mail=settings.SENDS_MAIL,
             reports_faults=bool(settings.SENTRY_DSN),

@@ -14,11 +14,13 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from django.http import HttpResponsePermanentRedirect
 from django.shortcuts import render
 from django.template.response import TemplateResponse
-from django.urls import resolve
+from django.urls import is_valid_path, resolve
 from django.utils import translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.http import escape_leading_slashes
 
 logger = logging.getLogger(__name__)
 
@@ -198,14 +200,27 @@ def names_someone(request) -> bool:
     return request.session.accessed and SESSION_KEY in request.session
 
 
+def lacks_slash(request) -> bool:
+    """Whether a form was sent to an address that exists with a slash at its end."""
+    is_form = request.method not in {"GET", "HEAD"}
+    path = request.path_info
+    return is_form and not path.endswith("/") and is_valid_path(f"{path}/")
+
+
 def error_pages(get_response):
     """Give an empty 405 a page with a sentence and a way on, and a 404 the same page everywhere.
+
+    A form that was sent to an address without its last slash is sent on.
 
     With DEBUG Django would list the URL patterns instead, to people who try the site.
     """
 
     def middleware(request):
         response = get_response(request)
+        if response.status_code == 404 and lacks_slash(request):
+            # 308 keeps method and body, unlike Django's own 301 (with DEBUG it raises an error).
+            path = escape_leading_slashes(request.get_full_path(force_append_slash=True))
+            return HttpResponsePermanentRedirect(path, preserve_request=True)
         if response.status_code == 405 and not response.content:
             page = render(request, "405.html", status=405)
             page["Allow"] = response["Allow"]

@@ -259,6 +259,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL_REDIRECT
 SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
 SESSION_COOKIE_SECURE = SECURE_SSL_REDIRECT
 CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
+CSRF_COOKIE_HTTPONLY = True
 # A browser takes cookies of such a name from this very host over https only: neither a subdomain
 # nor somebody on the wire can plant one.
 COOKIE_PREFIX = "__Host-" if SECURE_SSL_REDIRECT else ""

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from polls import sharing
 from polls.views import ReceiptView
 
-from . import accounts, legal, views
+from . import accounts, legal, password_reset, views
 
 # What Django's own views are asked for here; they would take more.
 PAGE = ["get", "head", "options"]
@@ -38,14 +38,20 @@ urlpatterns = [
     path("r/<str:code>/", ReceiptView.as_view(), name="receipt"),
     path("2fa/", include("two_factor.urls")),
     path("login/", accounts.LoginView.as_view(), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("logout/", accounts.LogoutView.as_view(), name="logout"),
     path("register/", accounts.RegisterView.as_view(), name="register"),
     path("account/", accounts.AccountView.as_view(), name="account"),
     path("account/email/", accounts.EmailView.as_view(), name="account_email"),
+    path("account/email/link/", accounts.EmailLinkView.as_view(), name="account_email_link"),
     path(
         "account/email/<str:token>/",
         accounts.EmailConfirmView.as_view(),
         name="account_email_confirm",
+    ),
+    path(
+        "account/sign-out-others/",
+        accounts.SignOutOthersView.as_view(),
+        name="account_sign_out_others",
     ),
     path("account/delete/", accounts.AccountDeleteView.as_view(), name="account_delete"),
     path(
@@ -60,16 +66,24 @@ urlpatterns = [
     ),
     path(
         "password_reset/",
-        accounts.PasswordResetView.as_view(http_method_names=FORM),
+        password_reset.PasswordResetView.as_view(http_method_names=FORM),
         name="password_reset",
     ),
-    path("password_reset/done/", auth.PasswordResetDoneView.as_view(), name="password_reset_done"),
+    path(
+        "password_reset/done/",
+        password_reset.PasswordResetDoneView.as_view(),
+        name="password_reset_done",
+    ),
     path(
         "reset/<uidb64>/<token>/",
-        accounts.PasswordResetConfirmView.as_view(http_method_names=FORM),
+        password_reset.PasswordResetConfirmView.as_view(http_method_names=FORM),
         name="password_reset_confirm",
     ),
-    path("reset/done/", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path(
+        "reset/done/",
+        password_reset.PasswordResetCompleteView.as_view(),
+        name="password_reset_complete",
+    ),
     path("privacy/", legal.PrivacyView.as_view(), name="privacy"),
     path("terms/", legal.LegalView.as_view(template_name="legal/terms.html"), name="terms"),
     path("imprint/", legal.LegalView.as_view(template_name="legal/imprint.html"), name="imprint"),

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
@@ -14,8 +16,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import set_language
 
+from two_factor.mixins import is_verified
+
 from .database_errors import reason_of
 from .migrated import NotMigrated, demand_migrations
+from .models import Account
 
 logger = logging.getLogger(__name__)
 # Seconds by which the clocks of this machine and of the database may differ.
@@ -32,9 +37,34 @@ NOT_MIGRATED = "failing: the database is not migrated. Run python manage.py migr
 @require_POST
 def language(request):
     """Keep the language that somebody chose on a page of ours, and lead back there."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+    if not is_of_own_page(request):
         raise PermissionDenied("Only our own pages choose a language.")
-    return set_language(request)
+    response = set_language(request)
+    chosen = response.cookies.get(settings.LANGUAGE_COOKIE_NAME)
+    if chosen and request.user.is_authenticated and may_change_account(request):
+        account = Account.objects.of(request.user)
+        Account.objects.filter(pk=account.pk).update(language=chosen.value)
+    return response
+
+
+def is_of_own_page(request) -> bool:
+    """Whether a form was sent by a page of this site, as far as the browser tells."""
+    origin = request.headers.get("Origin")
+    is_own = origin is None or host_of(origin) == request.get_host()
+    return is_own and request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+
+
+def host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def may_change_account(request) -> bool:
+    """Whether this browser proved the phone, where the account has one."""
+    two_factor = getattr(request.user, "two_factor", None)
+    return two_factor is None or two_factor.number is None or is_verified(request)
 
 
 @require_safe

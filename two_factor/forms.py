@@ -12,6 +12,7 @@ from phonenumber_field.phonenumber import PhoneNumber
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
 from .models import CODE_LENGTH
+from .passwords import is_password_of
 from .recovery import LENGTH, plain
 from .typed import clean, codes_in
 
@@ -188,7 +189,6 @@ class PasswordForm(forms.Form):
 
     password = forms.CharField(
         label=_("Your password"),
-        max_length=1000,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         error_messages={"required": _("Type your password.")},
@@ -200,7 +200,7 @@ class PasswordForm(forms.Form):
 
     def clean_password(self):
         password = self.cleaned_data["password"]
-        if not self.user.check_password(password):
+        if not is_password_of(self.user, password):
             raise forms.ValidationError(_("That is not your password."), code=WRONG_PASSWORD)
         return password
 

@@ -28,6 +28,8 @@ SIGNED_IN = [
     "/account/",
     "/account/email/",
     "/account/email/x/",
+    "/account/sign-out-others/",
+    "/logout/",
     "/account/delete/",
     "/password_change/",
     "/2fa/",
@@ -123,6 +125,10 @@ def test_without_https_cookies_have_names_that_browsers_take():
     plain = settings_with(**PRODUCTION | {"SECURE_SSL_REDIRECT": "False"})
     names = [plain[f"{kind}_COOKIE_NAME"] for kind in ["SESSION", "CSRF", "MESSAGES"]]
     assert names == ["sessionid", "csrftoken", "messages"]
+
+
+def test_no_script_reads_the_token_of_forms(client):
+    assert client.get("/login/").cookies["csrftoken"]["httponly"] is True
 
 
 def test_a_session_cookie_is_kept_from_scripts_and_other_sites(client, user):

@@ -92,6 +92,21 @@ def test_no_other_site_chooses(client):
     assert not response.cookies
 
 
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://testserver.evil.example", "http://[::1", "x", ""],
+)
+def test_a_form_whose_origin_is_another_site_chooses_nothing(client, origin):
+    response = client.post(LANGUAGE, {"language": "ar"}, headers={"origin": origin})
+    assert response.status_code == 403
+    assert not response.cookies
+
+
+def test_a_form_of_our_own_tells_its_origin_and_chooses(client):
+    response = client.post(LANGUAGE, {"language": "ar"}, headers={"origin": "http://testserver"})
+    assert response.cookies["language"].value == "ar"
+
+
 def test_it_is_chosen_by_a_form_alone(client):
     assert client.get(LANGUAGE).status_code == 405
 
@@ -141,7 +156,7 @@ def test_for_right_to_left_the_whole_page_turns(client):
 
 def test_errors_are_told_in_the_visitors_language():
     assert 'lang="de"' in html_of(speaking("de").get("/nowhere/"))
-    assert 'lang="ar" dir="rtl"' in html_of(speaking("ar").get("/logout/"))
+    assert 'lang="ar" dir="rtl"' in html_of(speaking("ar").get("/language/"))
 
 
 def test_a_fault_of_ours_is_told_in_the_visitors_language(monkeypatch, django_assert_num_queries):

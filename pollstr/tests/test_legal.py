@@ -6,6 +6,7 @@ from django.urls import reverse
 from conftest import verify
 from polls.models import Ballot
 from polls.tests.factories import PollFactory
+from pollstr.devices import COOKIE_NAME
 
 pytestmark = pytest.mark.django_db
 PAGES = ["privacy", "terms", "imprint", "accessibility"]
@@ -17,7 +18,7 @@ OPERATOR = {
     "hosting": "Example Hosting, Ireland",
 }
 # Each of them is necessary for what the person asks for, so no banner is needed (ePrivacy 5 (3)).
-NECESSARY = {"sessionid", "csrftoken", "messages", "language"}
+NECESSARY = {"sessionid", "csrftoken", "messages", "language", "device"}
 
 
 def get(client, name):
@@ -89,7 +90,7 @@ def test_privacy_tells_who_else_gets_something(client, settings, setting, value,
 
 def test_privacy_names_each_cookie(client, settings):
     names = [settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME]
-    names += [settings.MESSAGES_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME]
+    names += [settings.MESSAGES_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME, COOKIE_NAME]
     text = get(client, "privacy").text
     assert all(f"<code>{name}</code>" in text for name in names)
 

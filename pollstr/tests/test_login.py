@@ -2,6 +2,10 @@ import pytest
 from django.contrib.auth import get_user
 from django.urls import reverse
 
+from pollstr.sessions import SessionStore
+from two_factor.mixins import VERIFIED
+from two_factor.tests.factories import UserFactory
+
 pytestmark = pytest.mark.django_db
 LOGIN = reverse("login")
 RIGHT = {"username": "ada", "password": "correct horse battery"}
@@ -36,7 +40,6 @@ def test_signing_in_verifies_nothing(client, user, two_factor):
     [
         ({"password": "wrong"}, "Please enter a correct username and password."),
         ({"password": "x" * 10_000}, "Please enter a correct username and password."),
-        ({"username": "Ada"}, "Please enter a correct username and password."),
         ({"password": ""}, "This field is required."),
         ({"password": "\0"}, "Null characters are not allowed."),
     ],
@@ -145,6 +148,35 @@ def test_a_kept_answer_is_told(client):
     sentence = "Your answer is kept"
     assert sentence in client.get(LOGIN, {"next": "/polls/1/?choice=2"}).text
     assert sentence not in client.get(LOGIN).text
+
+
+@pytest.fixture
+def grace(db):
+    return UserFactory(username="grace")
+
+
+def test_whoever_is_signed_in_can_sign_in_as_another_person(verified, grace):
+    before = verified.session.session_key
+    response = verified.post(LOGIN, RIGHT | {"username": "grace", "next": "/account/"})
+    assert (response.status_code, response["Location"]) == (302, "/account/")
+    assert get_user(verified) == grace
+    assert VERIFIED not in verified.session
+    assert not SessionStore(before).keys()
+
+
+@pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"username": "nobody"}, {"password": ""}])
+def test_junk_of_whoever_is_signed_in_gets_the_form_and_ends_nothing(verified, user, wrong):
+    response = verified.post(LOGIN, RIGHT | wrong)
+    assert response.status_code == 200
+    assert "<title>Error: Sign in · Pollstr</title>" in response.text
+    assert get_user(verified) == user
+    assert VERIFIED in verified.session
+
+
+def test_ones_own_password_keeps_the_proof_of_the_phone(verified, user):
+    assert verified.post(LOGIN, RIGHT).status_code == 302
+    assert get_user(verified) == user
+    assert VERIFIED in verified.session
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from django.db.models.signals import pre_save
 from django.test import Client
 from django.urls import reverse
 
+from two_factor.passwords import MAX_PASSWORD_LENGTH
 from two_factor.tests.parallel import in_parallel
 
 pytestmark = pytest.mark.django_db
@@ -32,9 +33,12 @@ def test_it_asks_for_a_name_and_a_password(client):
         assert f'name="{name}"' in response.text
 
 
-def test_password_managers_find_the_name_to_keep(client):
-    field = re.search(r'<input[^>]*name="username"[^>]*>', client.get(REGISTER).text)[0]
-    assert 'autocomplete="username"' in field
+@pytest.mark.parametrize("page", [REGISTER, reverse("login")])
+def test_password_managers_find_the_name_to_keep_and_phones_leave_it_alone(client, page):
+    field = re.search(r'<input[^>]*name="username"[^>]*>', client.get(page).text)[0]
+    for attribute in ["autocomplete", "autocapitalize", "autocorrect", "spellcheck"]:
+        value = {"autocomplete": "username", "autocapitalize": "none", "autocorrect": "off"}
+        assert f'{attribute}="{value.get(attribute, "false")}"' in field
 
 
 def test_it_makes_an_account_and_signs_in(client):
@@ -133,9 +137,18 @@ def test_without_fields_it_asks_again(client):
 
 
 def test_a_long_password_is_taken_as_it_is(client):
-    long = "correct horse battery " * 500 + "staple"
+    long = ("correct horse battery " * 50)[: MAX_PASSWORD_LENGTH - 6] + "staple"
     assert register(client, password1=long, password2=long).status_code == 302
     assert User.objects.get().check_password(long)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}"])
+def test_a_longer_one_gets_a_sentence(client, letter):
+    # The last letter becomes 18 when it is normalized.
+    long = letter * (MAX_PASSWORD_LENGTH + 1)
+    response = register(client, password1=long, password2=long)
+    assert "at most 1000 characters" in response.text
+    assert not User.objects.exists()
 
 
 def test_it_goes_on_to_next(client):

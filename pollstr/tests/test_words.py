@@ -544,7 +544,7 @@ def test_recovering(author):
 
 def test_errors(stranger, author, monkeypatch):
     assert_translatable(stranger.get("/nowhere/"), 404)
-    assert_translatable(stranger.get("/logout/"), 405)
+    assert_translatable(stranger.get("/language/"), 405)
     assert_translatable(author.get("/admin/", follow=True), 403)
     assert_translatable(stranger.get("/polls/", headers={"host": "x.example"}), 400)
     strict = Client(enforce_csrf_checks=True, headers={"accept-language": "de"})

@@ -3,6 +3,8 @@ from threading import Barrier
 
 from django.db import connection
 
+from two_factor.mail import senders
+
 # PostgreSQL takes 100 connections unless told otherwise, and each thread has its own.
 THREADS = 16
 
@@ -32,3 +34,9 @@ def result_of(function):
         return function()
     except Exception as error:
         return error
+
+
+def finish_mail():
+    """Wait until the threads that send mail have nothing left to do."""
+    senders().shutdown()
+    senders.cache_clear()

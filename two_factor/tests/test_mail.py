@@ -3,16 +3,21 @@ import re
 import pytest
 from django.core import mail
 from django.core.management import call_command
+from django.db import transaction
 from django.urls import reverse
+from django.utils import translation
 
-from two_factor.mail import send
+from two_factor.mail import after_answer, places, send
 from two_factor.mixins import VERIFIED
 from two_factor.models import TwoFactor
 from two_factor.recovery import RecoveryCode
+from two_factor.tests.parallel import finish_mail
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 PASSWORD, CODE, NEW = "correct horse battery", "482913", "+12025550188"
 CHANGE_PASSWORD = "change your password at once: whoever did this knows it."
+
+
 EVENTS = ["new_number", "changed", "reset", "recovered", "locked", "failed"]
 
 
@@ -167,9 +172,11 @@ def test_without_an_address_there_is_no_mail(awaiting_code, user):
     assert VERIFIED in awaiting_code.session
 
 
+@pytest.mark.django_db(transaction=True)
 def test_trouble_with_mail_stops_no_proof(awaiting_code, no_mail_server, user, caplog):
     assert confirm(awaiting_code)["Location"] == "/polls/"
     assert VERIFIED in awaiting_code.session
+    finish_mail()
     assert "The mail new_number could not be sent: ConnectionRefusedError" in caplog.text
     assert "ada@example.com" not in caplog.text
 
@@ -199,3 +206,54 @@ def test_a_junk_address_stops_nobody(awaiting_code, user, junk):
     type(user).objects.update(email=junk)
     assert confirm(awaiting_code).status_code == 302
     assert VERIFIED in awaiting_code.session
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_is_not_mailed(no_mail_server, user, caplog):
+    with transaction.atomic():
+        send(user, "two_factor/mail/reset")
+        transaction.set_rollback(True)
+    finish_mail()
+    assert caplog.text == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mail_that_would_wait_too_long_is_dropped_and_logged(
+    no_mail_server, user, caplog, monkeypatch
+):
+    monkeypatch.setattr(places, "acquire", lambda blocking: False)
+    send(user, "two_factor/mail/reset")
+    assert "The mail reset was not sent: too many mails are waiting" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fault_of_ours_in_a_mail_is_logged_without_its_words(no_mail_server, caplog):
+    def fail():
+        raise RuntimeError("ada@example.com")
+
+    for _ in range(3):
+        after_answer("reset", fail)
+    finish_mail()
+    assert caplog.text.count("The mail reset could not be sent: RuntimeError") == 3
+    assert "ada@example.com" not in caplog.text
+
+
+def test_mail_is_written_in_the_language_of_its_account(signed_in, user, two_factor, vonage):
+    user.account.language = "de"
+    user.account.save()
+    signed_in.post(reverse("two_factor:create"), headers={"accept-language": "ar"})
+    vonage.check(410)
+    signed_in.post(reverse("two_factor:confirm"), {"code": CODE}, headers={"accept-language": "ar"})
+    with translation.override("de"):
+        assert only_mail().subject == translation.gettext(
+            "Wrong codes were typed for your Pollstr account"
+        )
+    assert only_mail().subject != "Wrong codes were typed for your Pollstr account"
+    assert 'lang="de"' in html_of(only_mail())
+
+
+def test_to_an_account_without_a_language_the_site_writes_in_its_own(signed_in, two_factor, vonage):
+    signed_in.post(reverse("two_factor:create"), headers={"accept-language": "ar"})
+    vonage.check(410)
+    signed_in.post(reverse("two_factor:confirm"), {"code": CODE}, headers={"accept-language": "ar"})
+    assert only_mail().subject == "Wrong codes were typed for your Pollstr account"

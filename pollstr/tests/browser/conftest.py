@@ -21,7 +21,7 @@ SMALLEST = {"width": 320, "height": 640}
 # Milliseconds until a page counts as stuck: long enough for a busy machine.
 TIMEOUT = 15_000
 # All that a page may leave behind in a browser.
-NECESSARY = {"sessionid", "csrftoken", "messages", "language"}
+NECESSARY = {"sessionid", "csrftoken", "messages", "language", "device"}
 STORED = """
     () => {
         try {
