@@ -75,6 +75,7 @@ def shares_ballots(poll, voters: int) -> bool:
     return Ballot.objects.may_be_shared(poll, voters)
 
 
+@register.filter
 def short_moment(at, poll) -> str:
     """Say a moment as the poll's own clocks show it, for where ``poll.zone`` is named beside."""
     return clocks.short_moment(at, poll.zone)
