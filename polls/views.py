@@ -3,6 +3,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.http import Http404
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +17,7 @@ from django.views.generic.detail import SingleObjectMixin
 from two_factor.mixins import TwoFactorMixin, is_verified
 
 from . import watching
-from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, hold_poll
+from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, held_poll
 from .forms import BallotForm
 from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
@@ -219,8 +220,10 @@ class VoteView(PollMixin, FormView):
     @transaction.atomic
     def cast(self) -> Ballot:
         """Count the vote, by the poll as it is while it is held. Raises VoteRefused."""
-        hold_poll(self.kwargs["pk"])
-        self.look_again()
+        self.object = held_poll(self.get_queryset().filter(pk=self.kwargs["pk"]))
+        if self.object is None:
+            raise Http404
+        self.form = self.get_form()
         if self.form.is_outdated:
             raise PollChanged if self.object.is_open else VotingClosed
         if not self.form.is_valid():
