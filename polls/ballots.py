@@ -23,14 +23,19 @@ NONCE_LENGTH = 16  # hex digits
 RANDOM = {"postgresql": "gen_random_uuid()::text", "sqlite": "lower(hex(randomblob(16)))"}
 
 
-def hold_poll(pk: int):
-    """Keep a poll and its choices as they are until the transaction ends.
+def held_poll(polls):
+    """Return the one poll of ``polls``, and keep it and its choices until the transaction ends.
 
-    On SQLite a transaction that writes has the whole database for itself already.
+    None where there is none. The share lock makes changes of the poll wait until the vote is
+    written, and this vote wait for changes under way. Votes do not wait for each other. On SQLite
+    a transaction that writes has the whole database for itself already.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(HOLD_SQL, [pk])
+    if connection.vendor != "postgresql":
+        return polls.first()
+    # Django has no FOR SHARE. A statement of its own for the lock would cost a round trip.
+    sql, values = polls.query.sql_with_params()
+    locked = polls.model.objects.raw(f"{sql} FOR SHARE", values)
+    return next(iter(locked.prefetch_related("choices")), None)
 
 
 def voter_mark(poll_id: int, number: str) -> str:
@@ -73,10 +78,6 @@ class PollChanged(VoteRefused):
 class PickRefused(VoteRefused):
     """The poll does not take this pick: too few, too many, twice the same, or another poll's."""
 
-
-# The share lock makes changes of the poll wait until the vote is written, and this vote wait for
-# changes under way. Votes do not wait for each other.
-HOLD_SQL = "SELECT 1 FROM polls_poll WHERE id = %s FOR SHARE"
 
 # One statement finds out whether the poll is open, by the database's clock, and inserts or
 # replaces the ballot. All rules come from the locked row, so a vote that had to wait for a change

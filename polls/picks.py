@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 
 from .fields import MOST_CHOICES
 
@@ -86,3 +86,12 @@ def is_from_own_page(request) -> bool:
     if "Origin" in headers:
         return headers["Origin"] == own
     return headers.get("Referer", "").startswith(f"{own}/")
+
+
+def is_from_list(request) -> bool:
+    """Whether somebody followed a link of our own list of polls.
+
+    No other page will do: signing in leads on to an address that a stranger may have made up.
+    """
+    path = urlsplit(request.headers.get("Referer", "")).path
+    return path == reverse("polls:list") and is_from_own_page(request)

@@ -20,11 +20,11 @@ from two_factor.steps import when_again
 
 from . import watching
 from .address_limit import AddressLimit, refused
-from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, hold_poll
+from .ballots import AlreadyVoted, PickRefused, PollChanged, VotingClosed, held_poll
 from .forms import BallotForm
 from .kept import KeptMixin
 from .models import Ballot, Figure, Poll
-from .picks import forget_pick, is_from_own_page, keep_pick, pick_for
+from .picks import forget_pick, is_from_list, is_from_own_page, keep_pick, pick_for
 from .receipts import UNKNOWN, canonical, read_receipt, receipt_for
 
 NOT_WRITTEN = _(
@@ -158,7 +158,7 @@ class BallotView(KeptMixin, PollMixin, DetailView):
     def refuse(self):
         refusal = super().refuse()
         # Another site must not pick anything for its visitors.
-        if refusal and "choice" in self.request.GET and is_from_own_page(self.request):
+        if refusal and "choice" in self.request.GET and is_from_list(self.request):
             keep_pick(self.request, self.kwargs["pk"], self.request.GET.getlist("choice"))
         return refusal
 
@@ -190,7 +190,7 @@ class BallotView(KeptMixin, PollMixin, DetailView):
             return own_choices, ""
         pick, linked = pick_for(self.request, self.object.pk), self.request.GET.getlist("choice")
         is_link_asked = self.is_verified and not self.has_voted and linked
-        if is_link_asked and (pick is None or is_from_own_page(self.request)):
+        if is_link_asked and (pick is None or is_from_list(self.request)):
             return linked, PICKED_BY_LINK
         if pick:
             return pick["choice"], PICKED_INSTEAD if self.has_voted else PICKED_BEFORE
@@ -265,8 +265,10 @@ class VoteView(PollMixin, FormView):
     @transaction.atomic
     def cast(self) -> Ballot:
         """Count the vote, by the poll as it is while it is held. Raises VoteRefused."""
-        hold_poll(self.kwargs["pk"])
-        self.look_again()
+        self.object = held_poll(self.get_queryset().filter(pk=self.kwargs["pk"]))
+        if self.object is None:
+            raise Http404
+        self.form = self.get_form()
         if self.form.is_outdated:
             raise PollChanged if self.object.is_open else VotingClosed
         if not self.form.is_valid():

@@ -238,9 +238,21 @@ def test_a_link_of_our_own_list_picks(client, poll, coffee, headers):
     assert checked(client.get(poll.url("ballot")), poll) == ["Coffee"]
 
 
-@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+STEP = {"sec-fetch-site": "same-origin", "referer": f"{HOST}/login/?next=/polls/"}
+
+
+@pytest.mark.parametrize("headers", [*FOREIGN.values(), STEP], ids=[*FOREIGN, "a step"])
 def test_a_link_of_elsewhere_does_not(client, poll, coffee, headers):
     client.get(poll.url("ballot"), {"choice": coffee.pk}, headers=headers)
+    assert PICKS not in client.session
+
+
+def test_a_link_that_leads_through_the_login_picks_nothing(client, poll, coffee):
+    user = UserFactory(password="test1234")
+    planted = f"{poll.url('ballot')}?choice={coffee.pk}"
+    sent = {"username": user.username, "password": "test1234", "next": planted}
+    came = client.post(reverse("login"), sent)["Location"]
+    client.get(came, headers={"sec-fetch-site": "same-origin", "referer": f"{HOST}/login/"})
     assert PICKS not in client.session
 
 

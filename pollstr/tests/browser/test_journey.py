@@ -195,7 +195,7 @@ def test_every_page_on_the_way_may_be_loaded_again(page, poll, user):
     steps.type_code(page, "12")
     reload("The code has 6 digits; you typed 2.")
     steps.type_code(page, steps.shown_code(page))
-    reload("Your answer is marked.")
+    reload("This is what you picked before you signed in.")
     press(page, "Vote")
     reload("Your vote")
     assert Ballot.objects.count() == 1
@@ -245,7 +245,7 @@ def test_a_double_click_sends_one_code(phone_page, browser_context_args, slow):
 
 @in_every_browser
 def test_a_double_click_casts_one_ballot(ballot_page, browser_context_args, slow):
-    ended = slow(VoteView, "form_valid")
+    ended = slow(VoteView, "cast")
     ballot_page.get_by_label("Red").check()
     posts = double_click(ballot_page, "Vote")
     expect(bar(ballot_page, "Red")).to_contain_text("Your vote 1 vote")
