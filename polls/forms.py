@@ -422,13 +422,17 @@ class LockedPollForm(PollForm):
         return list(dict.fromkeys([*self.earlier[f"choice {choice.pk}"], choice.text, text]))
 
     def mend_choice(self, choice, text, others):
-        """As ``mend``; and no vote may seem to be one for another choice."""
-        if text != choice.text:
+        """As ``mend``; and no vote may seem to be one for another choice.
+
+        A wording that it had before is its own: the others kept away from it since.
+        """
+        subject = f"choice {choice.pk}"
+        if text != choice.text and text not in self.earlier[subject]:
             wordings = (each for other in others for each in self.wordings(*other))
             for wording in wordings:
                 if may_be_taken_for(text, wording):
                     raise forms.ValidationError(TAKEN_ERROR, params={"other": wording})
-        self.mend(f"choice {choice.pk}", choice.text, text, choice)
+        self.mend(subject, choice.text, text, choice)
 
     def mend(self, subject, before, text, choice=None) -> str:
         """Return the text to keep; an error where it differs by more than a typo."""
