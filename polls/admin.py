@@ -13,6 +13,7 @@ from django.utils.translation import gettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .forms import changes_told
+from .listing import NEAR, rarer_first
 from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
 from .search import MAX_WORDS, words_in
@@ -168,7 +169,10 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
         words = words_in(search_term)[:MAX_WORDS]
         if search_term and not words:
             return queryset.none(), False
-        return queryset.search(words, authors_too=True), False
+        if not words:
+            return queryset, False
+        near = Poll.objects.newest_first().telling(words)[:NEAR]
+        return queryset.search(*rarer_first(near, words), authors_too=True), False
 
     @admin.display(description=_("votes"))
     def votes(self, poll):

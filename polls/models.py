@@ -156,6 +156,11 @@ class PollQuerySet(TellingQuerySet):
     def latest_closed_first(self):
         return self.order_by("-closes_at", "-opens_at", "-pk")
 
+    def telling(self, words: list[str]):
+        """Each with ``has_0``, ``has_1`` …: whether it holds the word; quick for few polls."""
+        found = {f"has_{n}": holds(word, Choice.objects) for n, word in enumerate(words)}
+        return self.annotate(**found)
+
     def search(self, words: list[str], others=(), authors_too=False):
         """The polls that hold each of the words, in question, description or any choice.
 
