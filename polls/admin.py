@@ -171,7 +171,7 @@ class PollAdmin(ModerationMixin, admin.ModelAdmin):
             return queryset.none(), False
         if not words:
             return queryset, False
-        near = Poll.objects.newest_first().telling(words)[:NEAR]
+        near = Poll.objects.newest_first().telling(words, NEAR)
         return queryset.search(*rarer_first(near, words), authors_too=True), False
 
     @admin.display(description=_("votes"))

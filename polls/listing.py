@@ -154,7 +154,7 @@ class PollListView(KeptMixin, TemplateView):
             return polls[begin:end]
         if not self.words:
             return []
-        near = list(polls.telling(self.words)[:NEAR])
+        near = list(polls.telling(self.words, NEAR))
         rows = [poll for poll in near if all(told(poll, self.words))]
         if len(near) < NEAR or len(rows) >= end:
             return rows[begin:end]
