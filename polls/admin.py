@@ -24,6 +24,7 @@ from two_factor.admin import StrictModelAdmin
 from .clocks import FIRST_YEAR, LAST_YEAR, time_zones, zone_named
 from .fields import FEWEST_CHOICES, MOST_CHOICES, ChoicesField
 from .forms import LONGEST_DESCRIPTION, LockedPollForm, changes_told
+from .listing import NEAR, rarer_first
 from .models import Ballot, Choice, Poll, Report
 from .moderation import HideForm, hide, settle, show_again
 from .search import MAX_WORDS, words_in
@@ -310,7 +311,10 @@ class PollAdmin(ModerationMixin, StrictModelAdmin):
         words = words_in(search_term)[:MAX_WORDS]
         if search_term and not words:
             return queryset.none(), False
-        return queryset.search(words, authors_too=True), False
+        if not words:
+            return queryset, False
+        near = Poll.objects.newest_first().telling(words, NEAR)
+        return queryset.search(*rarer_first(near, words), authors_too=True), False
 
     @admin.display(description=_("opens (UTC)"), ordering="opens_at")
     def opens(self, poll):

@@ -16,7 +16,7 @@ from .address_limit import AddressLimit, refused
 from .kept import KeptMixin
 from .models import Poll
 from .paging import page_of
-from .search import MAX_SEARCH_LENGTH, MAX_WORDS, words_held, words_in
+from .search import MAX_SEARCH_LENGTH, MAX_WORDS, words_in
 
 logger = logging.getLogger(__name__)
 
@@ -149,16 +149,16 @@ class PollListView(KeptMixin, TemplateView):
         return rows
 
     def found(self, polls, begin, end):
+        polls = polls.defer("description")
         if not self.typed:
-            return polls.defer("description")[begin:end]
+            return polls[begin:end]
         if not self.words:
             return []
-        near = list(polls.prefetch_related("choices")[:NEAR])
-        held = [words_held(poll, self.words) for poll in near]
-        rows = [poll for poll, has in zip(near, held, strict=True) if all(has)]
+        near = list(polls.telling(self.words, NEAR))
+        rows = [poll for poll in near if all(told(poll, self.words))]
         if len(near) < NEAR or len(rows) >= end:
             return rows[begin:end]
-        found = polls.search(*rarer_first(held, self.words)).defer("description")
+        found = polls.search(*rarer_first(near, self.words))
         with search_timeout(polls.db):
             return list(found[begin:end])
 
@@ -187,9 +187,17 @@ def search_timeout(database: str):
         raise SearchTimeout from error
 
 
-def rarer_first(held: list[list[bool]], words):
-    """Part the words into those to ask the indexes for, and those that too many polls hold."""
-    holders = [sum(column) for column in zip(*held, strict=True)]
+def told(poll, words) -> list[bool]:
+    return [getattr(poll, f"has_{n}") for n in range(len(words))]
+
+
+def rarer_first(near: list[Poll], words):
+    """Part the words into those to ask the indexes for, and those that too many polls hold.
+
+    ``near`` are a few polls from ``telling``.
+    """
+    held = [told(poll, words) for poll in near]
+    holders = [sum(column) for column in zip(*held, strict=True)] or [0] * len(words)
     common = [word for word, number in zip(words, holders, strict=True) if number > COMMON]
     rare = [word for word in words if word not in common]
     return (rare, common) if rare else (words, [])

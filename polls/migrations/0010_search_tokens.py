@@ -9,15 +9,22 @@ UNSPACED += "\uf900-\ufaff\U00020000-\U0003ffff"
 # some words. A token longer than a search is cut: PostgreSQL refuses those of more than 2 kB.
 ADD_FUNCTION = f"""
     CREATE OR REPLACE FUNCTION polls_search_tokens(content text) RETURNS tsvector
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-        SELECT array_to_tsvector(string_to_array(btrim(
-            regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-                translate(lower(left(content, 20000)), 'ς', 'σ'),
-                '[^{SPACED}{UNSPACED}]+', ' ', 'g'),
-                '([{UNSPACED}])', ' \\1 ', 'g'),
-                '([^ ]{{100}})[^ ]+', '\\1', 'g'),
-                ' +', ' ', 'g')
-        ), ' '))
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    DECLARE
+        words text := regexp_replace(
+            translate(lower(translate(left(content, 20000), 'İ', 'i')), 'ς', 'σ'),
+            '[^{SPACED}{UNSPACED}]+', ' ', 'g'
+        );
+    BEGIN
+        -- Most texts are short, and many are ASCII: they are spared two regular expressions.
+        IF octet_length(words) > length(words) THEN
+            words := regexp_replace(words, '([{UNSPACED}])', ' \\1 ', 'g');
+        END IF;
+        IF length(words) > 500 THEN
+            words := regexp_replace(words, '([^ ]{{100}})[^ ]+', '\\1', 'g');
+        END IF;
+        RETURN array_to_tsvector(array_remove(string_to_array(words, ' '), ''));
+    END
     $$
 """
 INDEXES = {

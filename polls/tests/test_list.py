@@ -407,13 +407,13 @@ def test_queries_do_not_grow_with_the_polls(
 
 
 @pytest.mark.parametrize("words", ["rare", "poll yes rare"])
-def test_a_search_beyond_the_newest_polls_is_two_more_queries(
+def test_a_search_beyond_the_newest_polls_is_one_more_query(
     client, django_assert_max_num_queries, words
 ):
     PollFactory(description="Rare.")
     PollFactory.create_batch(NEAR)
     # And a transaction with a time limit, on PostgreSQL.
-    with django_assert_max_num_queries(5 if connection.vendor != "postgresql" else 8):
+    with django_assert_max_num_queries(4 if connection.vendor != "postgresql" else 7):
         assert len(questions(get(client, q=words))) == 1
 
 

@@ -7,12 +7,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polls.models import Poll
-from polls.search import MAX_SEARCH_LENGTH, words_held, words_in
+from polls.search import MAX_SEARCH_LENGTH, holds_word, words_in
 
 from .factories import PollFactory
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("polls:list")
+
+
+def words_held(poll, words):
+    choices = [choice.text for choice in poll.choices.all()]
+    texts = [f"{poll.question} {poll.description}", *choices]
+    return [any(holds_word(text, word) for text in texts) for word in words]
 
 
 FOUND = [
@@ -152,6 +158,9 @@ def test_the_database_finds_the_same_polls_as_python(polls, typed, start, length
             assert set(Poll.objects.search(words).values_list("pk", flat=True)) == expected
             by_rows = Poll.objects.search([], words)
             assert set(by_rows.values_list("pk", flat=True)) == expected
+            for poll in Poll.objects.newest_first().telling(words, 40):
+                told = [getattr(poll, f"has_{n}") for n in range(len(words))]
+                assert told == words_held(poll, words)
             transaction.set_rollback(True)
 
 
