@@ -31,12 +31,13 @@ def as_text(value: str) -> str:
     return value if NUMBER.fullmatch(value) else FORMULA.sub("'", value)
 
 
-def csv_of(rows, filename: str, header: list[str] | None = None):
+def csv_of(rows, filename: str, header: list[str] | None = None, delimiter: str = ","):
     """Answer with the rows as a file, sent while they are made.
 
     Each cell is quoted, but not those of ``header``, which are names of our own.
     """
-    quoted, plain = csv.writer(Line(), quoting=csv.QUOTE_ALL), csv.writer(Line())
+    quoted = csv.writer(Line(), delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    plain = csv.writer(Line(), delimiter=delimiter)
     first = [plain.writerow(header)] if header else []
     lines = chain([BYTE_ORDER_MARK], first, (quoted.writerow(row) for row in rows))
     return streamed(lines, "text/csv; charset=utf-8", filename)

@@ -96,6 +96,7 @@ class ResultsView(KeptMixin, ResultsMixin, DetailView):
             turnout=turnout(hours),
             most=max((choice["votes"] for choice in shown["choices"]), default=0),
             may_see=may_see,
+            excel_url=excel_url(self.object),
             **(shown | shown_hours(hours)),
             **kwargs,
         )
@@ -251,12 +252,34 @@ def with_cors(response):
 
 
 class ResultsCsvView(ExportView):
+    """A line for each choice; ``?for=excel`` as Excel opens it in the reader's language."""
+
     def export(self, poll, counted):
+        decimal = get_format("DECIMAL_SEPARATOR") if self.is_for_excel else "."
         rows = [
-            [choice["id"], as_text(choice["text"]), choice["votes"], choice["share"]]
+            [
+                choice["id"],
+                as_text(choice["text"]),
+                choice["votes"],
+                str(choice["share"]).replace(".", decimal),
+            ]
             for choice in counted["choices"]
         ]
-        return csv_of(rows, file_name(poll, "csv"), header=CSV_HEADER)
+        # Where numbers have a comma, Excel parts cells by semicolons.
+        delimiter = ";" if decimal == "," else ","
+        return csv_of(rows, file_name(poll, "csv"), CSV_HEADER, delimiter)
+
+    @property
+    def is_for_excel(self) -> bool:
+        return self.request.GET.get("for") == "excel"
+
+
+def excel_url(poll) -> str:
+    """Return the address of the CSV for Excel; empty in languages where that is the usual one."""
+    if get_format("DECIMAL_SEPARATOR") != ",":
+        return ""
+    url = poll.url("results_csv")
+    return f"{url}{'&' if '?' in url else '?'}for=excel"
 
 
 class SnapshotView(ExportView):

@@ -2,6 +2,7 @@ import csv
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import StringIO
 
 import pytest
@@ -103,6 +104,26 @@ def test_csv_opens_in_spreadsheets(client):
     ]
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_excel_gets_semicolons_where_numbers_have_a_comma(client, poll, is_listed):
+    Poll.objects.update(is_listed=is_listed)
+    poll.refresh_from_db()
+    german = {"accept-language": "de"}
+    page = client.get(poll.url("results"), headers=german).text
+    [address] = re.findall('href="([^"]*for=excel)"', page)
+    answer = text(client.get(unescape(address), headers=german)).removeprefix(BYTE_ORDER_MARK)
+    ids = [choice.pk for choice in poll.choices.all()]
+    assert answer.splitlines() == [
+        "choice_id;choice;votes;share",
+        f'"{ids[0]}";"Ja";"2";"0,6667"',
+        f'"{ids[1]}";"Nein";"1";"0,3333"',
+        f'"{ids[2]}";"Jein";"0";"0,0"',
+    ]
+    # What programs read is the same in each language.
+    assert lines(client.get(poll.url("results_csv"), headers=german))[1][3] == "0.6667"
+    assert "for=excel" not in client.get(poll.url("results")).text
+
+
 @pytest.mark.parametrize(
     ("question", "name"),
     [
@@ -165,7 +186,8 @@ def test_no_spreadsheet_of_any_country_finds_a_formula(texts):
             for row in read:
                 for cell in row:
                     seen = cell.lstrip(' \t\r\n"')
-                    is_number = re.fullmatch('[+-][0-9]+([.,][0-9]+)?"?', seen)
+                    # Alone, or before the next cell where lines are not parted by commas.
+                    is_number = re.match('[+-][0-9]+([.,][0-9]+)?(,?"|$)', seen)
                     assert not seen.startswith(tuple("=+-@＝＋－＠")) or is_number, (cell, written)
 
 
