@@ -15,7 +15,7 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
 
-from . import history, watching
+from . import watching
 from .ballots import voter_mark
 from .csv_export import as_text, csv_of, file_name, streamed
 from .kept import KeptMixin
@@ -357,9 +357,6 @@ class IntegrityView(ResultsMixin, DetailView):
             votes=sum(choice["votes"] for choice in counted["choices"]),
             figures={figure.kind: figure.count for figure in poll.figures.all()},
             changes=self.changes(),
-            was_reopened=poll.changes.filter(
-                what__startswith=history.REOPENED.split("%")[0]
-            ).exists(),
             snapshot=snapshot(poll) if poll.is_closed else None,
             may_see=self.may_see(),
             **shown_hours(counted["hours"]),

@@ -131,8 +131,8 @@ def test_changes_come_in_pages_the_latest_first(client, is_listed, django_assert
     Change.objects.bulk_create(Change(poll=poll, what=f"No. {n}", voters=1) for n in range(120))
     address, seen = poll.url("integrity"), []
     for _ in range(3):
-        # Poll, count, figures, number of changes, a page of them, whether it was reopened.
-        with django_assert_num_queries(6):
+        # Poll, count, figures, number of changes, a page of them.
+        with django_assert_num_queries(5):
             text = " ".join(client.get(address).text.split())
         assert len(told_in(text)) <= 50
         seen += told_in(text)
@@ -150,16 +150,6 @@ def test_an_odd_page_of_changes_is_one_of_them(client, number):
     response = client.get(f"{poll.url('integrity')}?page={number}")
     assert response.status_code == 200
     assert told_in(" ".join(response.text.split())) == ["It changed."]
-
-
-def test_a_poll_that_was_reopened_says_so(client):
-    poll, other = PollFactory(), PollFactory()
-    for each in [poll, other]:
-        each.close()
-        assert "opened again" not in page(client, each)
-    poll.reopen(timezone.now() + timedelta(days=1), "Closed too early.")
-    assert "This poll was closed and opened again." in page(client, poll)
-    assert "opened again" not in page(client, other)
 
 
 def test_changes_are_told_on_the_clocks_of_the_poll(client):
