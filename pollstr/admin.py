@@ -7,7 +7,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from two_factor.mixins import is_verified, redirect_to_two_factor
+from two_factor.mixins import is_let_in, is_verified, redirect_to_two_factor
 
 from .today import today
 
@@ -19,7 +19,7 @@ class AdminSite(admin.AdminSite):
     index_title = _("Administration")
 
     def has_permission(self, request):
-        return super().has_permission(request) and is_verified(request)
+        return super().has_permission(request) and (is_verified(request) or is_let_in(request))
 
     def get_urls(self):
         own = [path("today/", require_safe(self.admin_view(self.today)), name="today")]
@@ -36,6 +36,6 @@ class AdminSite(admin.AdminSite):
             return redirect_to_login(next_url)
         if not super().has_permission(request):
             raise PermissionDenied("Only staff may enter the administration.")
-        if is_verified(request):
+        if is_verified(request) or is_let_in(request):
             return redirect("admin:index")
         return redirect_to_two_factor(request, next_url)
