@@ -14,7 +14,7 @@ from .forms import ChangeForm, RecoveryForm
 from .history import Event
 from .mixins import TwoFactorMixin, redirect_to_two_factor, with_next
 from .models import Limited, TwoFactor
-from .recovery import NotVerified, RecoveryCode
+from .recovery import AlreadyRenewed, NotVerified, RecoveryCode
 from .steps import (
     VERIFICATION,
     FormPageMixin,
@@ -31,6 +31,9 @@ FRESH = 15 * 60
 NO_CODES_YET = gettext_noop(
     "You can make recovery codes after you have verified a phone number. "
     "Type a number you have with you."
+)
+SHOWN_ONCE = gettext_noop(
+    "Your new codes were shown once, and they work. If you did not keep them, make new ones."
 )
 NO_CODES_PAUSED = gettext_noop("You have no recovery codes yet.")
 NO_SUCH_CODE = gettext_noop("That is none of your recovery codes, or it was used before.")
@@ -96,15 +99,23 @@ class RecoveryCodesView(TwoFactorMixin, StepMixin, TemplateView):
     template_name = "two_factor/recovery_codes.html"
 
     def get_context_data(self, **kwargs):
-        left = RecoveryCode.objects.unused().filter(user=self.request.user).count()
-        return super().get_context_data(left=left, **kwargs)
+        user = self.request.user
+        left = RecoveryCode.objects.unused().filter(user=user).count()
+        newest = RecoveryCode.objects.newest(user)
+        return super().get_context_data(left=left, newest=newest, **kwargs)
 
     def get_return_url(self):
         return with_next("two_factor:recovery_codes", self.next_url)
 
     def post(self, request, *args, **kwargs):
         try:
-            codes = RecoveryCode.objects.renew(request.user, self.two_factor.generation)
+            codes = RecoveryCode.objects.renew(
+                request.user, self.two_factor.generation, request.POST.get("newest")
+            )
+        except AlreadyRenewed:
+            # A reload of the page with the codes: it must not void what was just written down.
+            messages.info(request, _(SHOWN_ONCE))
+            return redirect(self.get_return_url())
         except NotVerified:
             return redirect_to_two_factor(request, self.get_return_url())
         self.record(Event.Kind.RECOVERY_CODES)

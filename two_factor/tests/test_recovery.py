@@ -258,3 +258,20 @@ def test_a_reset_at_the_same_moment_leaves_no_codes(two_factor, user):
         ]
         in_parallel(2, lambda acts=acts: acts.pop()())
         assert not RecoveryCode.objects.exists(), n
+
+
+def test_a_reload_of_the_codes_voids_none_of_them(verified, user):
+    url = reverse("two_factor:recovery_codes")
+    form = {"newest": re.search(r'name="newest" value="(.*?)"', page(verified.get(url)))[1]}
+    codes = re.findall(r"<code>(.*?)</code>", page(verified.post(url, form)))
+    again = verified.post(url, form, follow=True)
+    assert again.redirect_chain == [(f"{url}?next=%2Fpolls%2F", 302)]
+    assert "were shown once" in page(again)
+    assert use(user, codes[0])
+
+
+def test_a_form_opened_later_makes_new_ones(verified, user):
+    url = reverse("two_factor:recovery_codes")
+    for _ in range(2):
+        form = {"newest": re.search(r'name="newest" value="(.*?)"', page(verified.get(url)))[1]}
+        assert page(verified.post(url, form)).count("<code>") == CODES
