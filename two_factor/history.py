@@ -1,13 +1,15 @@
 """What happened to each code: an append-only record, and what it says about fraud."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import phonenumbers
 from django.conf import settings
 from django.db import models
 from django.db.models import Avg, Count, Max, Q
-from django.db.models.functions import TruncHour
+from django.db.models.functions import TruncDay, TruncHour
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, pgettext_lazy
@@ -45,15 +47,26 @@ class EventQuerySet(models.QuerySet):
     def delete(self):
         raise TypeError("The history is append-only.")
 
-    def forget_users(self, begin, end):
-        """Cut what led to proofs of phones from ``begin`` to ``end`` off from users.
+    def unlink_proofs(self, since, until):
+        """Make it untold who verified a number from ``since`` to ``until``, and when in the day.
 
-        For a site that promises to forget who did something at that time. What happened, and how
-        often, stays, and so do changes of a number, which its owner looks for.
+        For a poll that forgets its voters: a vote follows a proof, so the two moments would tell
+        who cast which ballot. Counts by day and country stay. Events about the account itself,
+        such as a changed number, stay as they are. Returns how many events were changed.
         """
-        led_to_proofs = [kind for kind in Event.Kind if kind not in Event.OF_THE_OWNER]
-        events = self.filter(at__gte=begin, at__lte=end, kind__in=led_to_proofs)
-        return super(EventQuerySet, events).update(user=None, address="", number="")
+        events = self.filter(at__gte=since, at__lte=until, kind__in=Event.TO_A_PROOF)
+        return models.QuerySet.update(
+            events,
+            user=None,
+            at=TruncDay("at", tzinfo=UTC),
+            address="",
+            range_key="",
+            seconds=None,
+        )
+
+    def forget_places(self, user):
+        """Drop internet addresses and number ranges of a user whose account is deleted."""
+        return models.QuerySet.update(self.filter(user=user), address="", range_key="")
 
     def conversion_by_hour(self, since):
         """Return country, hour, ``started`` and ``verified``, newest first."""
@@ -148,8 +161,18 @@ class Event(models.Model):
     STARTS = (Kind.STARTED, Kind.RESENT)
     # What costs money.
     SENDS = (*STARTS, Kind.CALLED)
-    # What the owner of an account must be able to see later.
-    OF_THE_OWNER = (Kind.CHANGED, Kind.RESET, Kind.RECOVERY_CODES, Kind.LOCKED)
+    # What happens on the way to a verified browser, shortly before a vote.
+    TO_A_PROOF = (
+        *SENDS,
+        Kind.DELIVERED,
+        Kind.UNDELIVERED,
+        Kind.FAILED,
+        Kind.VOID,
+        Kind.TROUBLE,
+        Kind.CANCELLED,
+        Kind.VERIFIED,
+        Kind.RECOVERED,
+    )
 
     at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
@@ -186,6 +209,11 @@ class Event(models.Model):
 
     def delete(self, *args, **kwargs):
         raise TypeError("The history is append-only.")
+
+
+@receiver(pre_delete, sender=settings.AUTH_USER_MODEL)
+def forget_places(sender, instance, **kwargs):
+    Event.objects.forget_places(instance)
 
 
 def brake(number):

@@ -12,9 +12,9 @@ from django.views.generic import FormView, TemplateView
 from . import client, signals
 from .forms import ChangeForm, RecoveryForm
 from .history import Event
-from .mixins import TwoFactorMixin, with_next
+from .mixins import TwoFactorMixin, redirect_to_two_factor, with_next
 from .models import Limited, TwoFactor
-from .recovery import RecoveryCode
+from .recovery import AlreadyRenewed, NotVerified, RecoveryCode
 from .steps import (
     VERIFICATION,
     FormPageMixin,
@@ -29,8 +29,13 @@ from .views import StartMixin
 FRESH = 15 * 60
 
 NO_CODES_YET = gettext_noop(
-    "Recovery codes come after the first proof of a phone. Type a number you have with you."
+    "You can make recovery codes after you have verified a phone number. "
+    "Type a number you have with you."
 )
+SHOWN_ONCE = gettext_noop(
+    "Your new codes were shown once, and they work. If you did not keep them, make new ones."
+)
+NO_CODES_PAUSED = gettext_noop("You have no recovery codes yet.")
 NO_SUCH_CODE = gettext_noop("That is none of your recovery codes, or it was used before.")
 
 
@@ -47,9 +52,13 @@ class RecoverView(FormPageMixin, FormView):
         return super().refuse() or self.refuse_without_number()
 
     def refuse_without_number(self):
-        if TwoFactor.objects.filter(user=self.request.user, number__isnull=False).exists():
+        user = self.request.user
+        if TwoFactor.objects.filter(user=user, number__isnull=False).exists():
             return None
-        return self.to_phone_page(NO_CODES_YET)
+        # The command recovery_codes makes codes for staff without a number.
+        if user.is_staff and RecoveryCode.objects.unused().filter(user=user).exists():
+            return None
+        return self.to_phone_page(NO_CODES_PAUSED if client.is_paused() else NO_CODES_YET)
 
     def form_valid(self, form):
         # Tried before it is counted: a right code works even while wrong ones lock.
@@ -67,7 +76,10 @@ class RecoverView(FormPageMixin, FormView):
         user = self.request.user
         self.two_factor.forgive()
         self.request.session.pop(VERIFICATION, None)
-        self.set_verified()
+        if self.two_factor.number is None:
+            self.let_in()
+        else:
+            self.set_verified()
         self.record(Event.Kind.RECOVERED)
         left = RecoveryCode.objects.unused().filter(user=user).count()
         signals.recovery_code_used.send(TwoFactor, user=user, request=self.request, left=left)
@@ -87,14 +99,25 @@ class RecoveryCodesView(TwoFactorMixin, StepMixin, TemplateView):
     template_name = "two_factor/recovery_codes.html"
 
     def get_context_data(self, **kwargs):
-        left = RecoveryCode.objects.unused().filter(user=self.request.user).count()
-        return super().get_context_data(left=left, **kwargs)
+        user = self.request.user
+        left = RecoveryCode.objects.unused().filter(user=user).count()
+        newest = RecoveryCode.objects.newest(user)
+        return super().get_context_data(left=left, newest=newest, **kwargs)
 
     def get_return_url(self):
         return with_next("two_factor:recovery_codes", self.next_url)
 
     def post(self, request, *args, **kwargs):
-        codes = RecoveryCode.objects.renew(request.user)
+        try:
+            codes = RecoveryCode.objects.renew(
+                request.user, self.two_factor.generation, request.POST.get("newest")
+            )
+        except AlreadyRenewed:
+            # A reload of the page with the codes: it must not void what was just written down.
+            messages.info(request, _(SHOWN_ONCE))
+            return redirect(self.get_return_url())
+        except NotVerified:
+            return redirect_to_two_factor(request, self.get_return_url())
         self.record(Event.Kind.RECOVERY_CODES)
         return self.render_to_response(self.get_context_data(codes=codes))
 

@@ -15,6 +15,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 # The session's key for the flag: whose phone this browser proved, and when.
 VERIFIED = "verified"
+# The session's key for staff without a number, and for how long it counts.
+LET_IN = "let_in"
+LET_IN_SECONDS = 3600
 # The flag notes its last use after this part of the idle time, not with each request: that would
 # be a write each time. So the flag ends at most this much earlier than the setting says.
 SEEN_EVERY = 1 / 60
@@ -99,6 +102,28 @@ def note_use(session):
 
 def time_since(moment: str) -> timedelta:
     return timezone.now() - datetime.fromisoformat(moment)
+
+
+def set_let_in(request, two_factor):
+    """Let staff without a verified number into the administration, for LET_IN_SECONDS."""
+    request.session[LET_IN] = {
+        "user": two_factor.user_id,
+        "generation": str(two_factor.generation),
+        "at": timezone.now().isoformat(),
+    }
+
+
+def is_let_in(request) -> bool:
+    """Whether a recovery code let this member of the staff in, who has no verified number.
+
+    It opens the administration alone: without a number there is no vote and no poll of one's own.
+    """
+    flag, user = request.session.get(LET_IN), request.user
+    two_factor = getattr(user, "two_factor", None)
+    if not flag or not user.is_staff or two_factor is None:
+        return False
+    is_own = flag["user"] == user.pk and flag["generation"] == str(two_factor.generation)
+    return is_own and abs(time_since(flag["at"])) < timedelta(seconds=LET_IN_SECONDS)
 
 
 def next_url(request) -> str:

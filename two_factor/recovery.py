@@ -54,16 +54,41 @@ def only_alnum(text: str) -> str:
     return "".join(char for char in text if char.isalnum())
 
 
+class NotVerified(Exception):
+    """The number was removed or changed since this browser verified it."""
+
+
+class AlreadyRenewed(Exception):
+    """The user made other codes since the form was shown."""
+
+
 class RecoveryCodeQuerySet(models.QuerySet):
     def unused(self):
         """Return the codes that work: not used, and not bound to a key that is gone."""
         return self.filter(used_at=None, key_name__in=["", key_name()])
 
+    def newest(self, user) -> str:
+        """Return a name for the user's present set of codes; empty where there is none."""
+        pk = self.filter(user=user).aggregate(newest=models.Max("pk"))["newest"]
+        return "" if pk is None else str(pk)
+
     @transaction.atomic
-    def renew(self, user) -> list[str]:
-        """Void the user's codes, and return new ones: the only time that they can be read."""
+    def renew(self, user, generation=None, newest: str | None = None) -> list[str]:
+        """Void the user's codes, and return new ones: the only time that they can be read.
+
+        With ``generation`` only while that is the generation of the user's verified number.
+        Raises NotVerified otherwise: a reset, which voids the codes, must have the last word.
+        With ``newest`` only while that is what ``newest`` returns. Raises AlreadyRenewed otherwise.
+        """
+        if generation is not None:
+            rows = user._meta.apps.get_model("two_factor", "TwoFactor").objects
+            verified = rows.filter(user=user, generation=generation, number__isnull=False)
+            if not verified.select_for_update(no_key=True).exists():
+                raise NotVerified
         # One at a time: two clicks at once must not leave two sets of codes.
         get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
+        if newest not in {None, self.newest(user)}:
+            raise AlreadyRenewed
         self.filter(user=user).delete()
         codes = ["".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for _ in range(CODES)]
         self.bulk_create(

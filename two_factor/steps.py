@@ -28,6 +28,7 @@ from .mixins import (
     is_safe_next,
     is_verified,
     next_url,
+    set_let_in,
     set_verified,
     with_next,
 )
@@ -121,11 +122,19 @@ class StepMixin(SignedInMixin):
 
     def set_verified(self):
         """Set the flag; nobody who knew the session before may use it now (ASVS 5.0 7.2.4)."""
+        self.renew_session()
+        set_verified(self.request, self.two_factor)
+
+    def let_in(self):
+        """Open the administration to staff without a number."""
+        self.renew_session()
+        set_let_in(self.request, self.two_factor)
+
+    def renew_session(self):
         for key in (REFUSED, NEXT, WRONG_NUMBER):
             self.request.session.pop(key, None)
         self.request.session.cycle_key()
         rotate_token(self.request)
-        set_verified(self.request, self.two_factor)
 
     def to_phone_page(self, problem=""):
         if problem:
@@ -256,9 +265,15 @@ class PhonePageMixin(FormPageMixin):
     template_name = "two_factor/phone.html"
     form_class = PhoneForm
 
+    def get_form_kwargs(self):
+        # VERIFY_REGIONS says who may vote; it must not keep staff out of the administration.
+        return super().get_form_kwargs() | {"any_region": self.request.user.is_staff}
+
     def get_context_data(self, **kwargs):
         two_factor = TwoFactor.objects.filter(user=self.request.user).first()
         return super().get_context_data(
+            # Whom to ask about a number that another account holds.
+            operator_email=getattr(settings, "OPERATOR", {}).get("email", ""),
             masked_number=two_factor.masked_number if two_factor else "",
             seconds_to_next_send=two_factor.seconds_to_next_send if two_factor else 0,
             is_verified=is_verified(self.request),

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # A token is taken this long after it was made, and remembered a little longer.
 MOST_AGE = timedelta(minutes=5)
+# What Vonage sends has 1 kB; longer or deeper bodies are not even hashed.
+MAX_BODY = 16 * 1024  # bytes
+MAX_BRACKETS = 64
 # How a message or call went. Other words of Vonage's say nothing about that: "expired" is a code
 # that nobody typed in time.
 OUTCOMES = {"completed": Event.Kind.DELIVERED} | dict.fromkeys(
@@ -37,6 +40,10 @@ class Untrusted(Exception):
     """The webhook does not come from Vonage, was changed on its way, is old, or is a replay."""
 
 
+class TooLarge(Exception):
+    """The body is longer than anything that Vonage sends."""
+
+
 @csrf_exempt
 @require_POST
 def webhook(request):
@@ -48,10 +55,21 @@ def webhook(request):
     except Untrusted as error:
         logger.warning("A webhook was refused: %s", error)
         return HttpResponse("This webhook cannot be trusted.", "text/plain", 401)
+    except TooLarge:
+        logger.warning("A webhook was refused: its body is too long")
+        return HttpResponse("This webhook is too large.", "text/plain", 413)
     except UNREADABLE:
         logger.warning("A signed webhook could not be read")
         return HttpResponse("This webhook cannot be read.", "text/plain", 400)
     return HttpResponse(status=204)
+
+
+def read_body(request) -> bytes:
+    """Return the body, or raise TooLarge before one that is too long is read."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length[:10]) > MAX_BODY or len(request.body) > MAX_BODY:
+        raise TooLarge
+    return request.body
 
 
 def check_signature(request) -> str:
@@ -61,6 +79,7 @@ def check_signature(request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not settings.VONAGE_SIGNATURE_SECRET or scheme.lower() != "bearer":
         raise Untrusted("it is not signed")
+    body = read_body(request)
     try:
         claims = jwt.decode(
             token,
@@ -71,7 +90,7 @@ def check_signature(request) -> str:
         )
     except jwt.InvalidTokenError as error:
         raise Untrusted(type(error).__name__) from None
-    digest = hashlib.sha256(request.body).hexdigest()
+    digest = hashlib.sha256(body).hexdigest()
     if not hmac.compare_digest(digest.encode(), str(claims["payload_hash"]).encode()):
         raise Untrusted("its body is not what was signed")
     if abs(int(timezone.now().timestamp()) - int(claims["iat"])) > MOST_AGE.total_seconds():
@@ -97,6 +116,8 @@ def read(body: bytes) -> tuple[UUID, str, str]:
 
     An event is about one channel; a summary lists all, those that were not needed as "unused".
     """
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise ValueError("nested deeper than anything that Vonage sends")
     news = json.loads(body)
     request_id, status = UUID(news["request_id"]), news["status"]
     if "workflow" not in news:

@@ -12,6 +12,8 @@ from two_factor.mixins import VERIFIED
 from two_factor.models import TwoFactor
 from two_factor.recovery import RecoveryCode
 
+from .pages import page
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -144,3 +146,101 @@ def test_a_superuser_who_is_locked_out_comes_back_with_another_phone(run, user, 
     browser.post(reverse("two_factor:confirm"), {"code": "482913"})
     assert browser.get(reverse("admin:index")).status_code == 200
     assert TwoFactor.objects.get().number == "+12025550188"
+
+
+# recovery_codes
+
+
+@pytest.fixture
+def staff(user):
+    user.is_staff = user.is_superuser = True
+    user.save()
+    return user
+
+
+def test_it_prints_ten_new_codes(run, two_factor, user):
+    old = RecoveryCode.objects.renew(user)[0]
+    codes = run("recovery_codes").split()
+    assert len(codes) == 10
+    assert RecoveryCode.objects.use(user, codes[0])
+    assert not RecoveryCode.objects.use(user, old)
+    assert Event.objects.get().kind == Event.Kind.RECOVERY_CODES
+
+
+def test_it_makes_none_that_would_open_nothing(run, user):
+    with pytest.raises(CommandError, match="no verified number and is not staff"):
+        run("recovery_codes")
+    assert not RecoveryCode.objects.exists()
+
+
+ADMIN = "/admin/"
+
+
+def test_a_code_lets_staff_without_a_number_in_for_an_hour(run, staff, signed_in, clock):
+    codes = run("recovery_codes").split()
+    assert signed_in.get(ADMIN).status_code == 302
+    page_url = signed_in.get(ADMIN, follow=True).redirect_chain[-1][0]
+    assert "python manage.py recovery_codes" in page(signed_in.get(page_url))
+    answer = signed_in.post(reverse("two_factor:recover"), {"code": codes[3], "next": ADMIN})
+    assert answer["Location"] == ADMIN
+    assert signed_in.get(ADMIN).status_code == 200
+    clock.shift(3599)
+    assert signed_in.get(ADMIN).status_code == 200
+    clock.shift(1)
+    assert signed_in.get(ADMIN).status_code == 302
+
+
+def test_it_opens_the_administration_alone(run, staff, signed_in):
+    code = run("recovery_codes").split()[0]
+    signed_in.post(reverse("two_factor:recover"), {"code": code})
+    for name in ("polls:new", "two_factor:change", "two_factor:recovery_codes"):
+        assert signed_in.get(reverse(name))["Location"].startswith("/2fa/?next=")
+
+
+def test_it_opens_no_other_browser_and_ends_with_a_reset(run, staff, signed_in):
+    code = run("recovery_codes").split()[0]
+    signed_in.post(reverse("two_factor:recover"), {"code": code, "next": ADMIN})
+    other = Client()
+    other.force_login(staff)
+    assert other.get(ADMIN).status_code == 302
+    run("two_factor_reset")
+    assert signed_in.get(ADMIN).status_code == 302
+
+
+def test_who_is_not_staff_any_more_stays_out(run, staff, signed_in):
+    code = run("recovery_codes").split()[0]
+    signed_in.post(reverse("two_factor:recover"), {"code": code, "next": ADMIN})
+    type(staff).objects.update(is_staff=False, is_superuser=False)
+    assert signed_in.get(ADMIN).status_code in {302, 403}
+
+
+def test_without_a_number_and_codes_the_way_to_recover_asks_for_no_number(signed_in, user):
+    response = signed_in.get(reverse("two_factor:recover"), follow=True)
+    assert "You have no recovery codes yet." in page(response)
+    assert "Type a number" not in page(response)
+
+
+def test_while_paused_the_number_can_be_stood_in_for(signed_in, two_factor, run):
+    code = run("recovery_codes").split()[0]
+    assert reverse("two_factor:recover") in page(signed_in.get(reverse("two_factor:phone")))
+    answer = signed_in.post(reverse("two_factor:recover"), {"code": code, "next": "/account/"})
+    assert answer["Location"] == "/account/"
+
+
+def test_a_paused_site_tells_staff_what_to_set_and_voters_to_come_back(signed_in, user):
+    url = reverse("two_factor:phone")
+    told = page(signed_in.get(url))
+    assert "Voting is paused" in told
+    assert "VONAGE" not in told
+    type(user).objects.update(is_staff=True)
+    told = page(signed_in.get(url))
+    assert "VONAGE_API_KEY" in told
+    assert "come back later to vote" not in told
+
+
+@pytest.mark.parametrize(("is_staff", "sends"), [(True, 1), (False, 0)])
+def test_the_regions_bind_voters_and_not_staff(signed_in, user, vonage, settings, is_staff, sends):
+    settings.VERIFY_REGIONS = ["US"]
+    type(user).objects.update(is_staff=is_staff)
+    signed_in.post(reverse("two_factor:create"), {"number": "+49 1512 3456789"})
+    assert len(vonage.calls) == sends

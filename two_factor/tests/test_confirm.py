@@ -554,3 +554,30 @@ def test_another_language_is_chosen_without_losing_the_code_under_way(awaiting_c
     chosen = awaiting_code.post(reverse("language"), {"language": "de", "next": verify_url})
     assert chosen["Location"] == verify_url
     assert awaiting_code.get(verify_url).status_code == 200
+
+
+@pytest.mark.parametrize("email", ["owner@example.com", ""])
+def test_a_number_of_another_account_is_no_dead_end(awaiting_code, settings, email):
+    settings.OPERATOR = {"email": email}
+    TwoFactorFactory(number=NUMBER)
+    response = confirm(awaiting_code, next="/polls/1/", follow=True)
+    told = page(response)
+    assert TAKEN in sentences(response)
+    assert 'action="/logout/"' in told.partition("Sign in with the other account")[0]
+    assert 'name="next" value="/login/?next=%2Fpolls%2F1%2F"' in told
+    assert 'href="/password_reset/"' in told
+    assert (f"mailto:{email}" in told) if email else ("Ask whoever runs this site" in told)
+    # Told once, and only to whoever had the right code.
+    assert TAKEN not in page(awaiting_code.get(reverse("two_factor:phone")))
+
+
+def test_signing_out_there_leads_to_the_login_page(awaiting_code):
+    TwoFactorFactory(number=NUMBER)
+    confirm(awaiting_code)
+    answer = awaiting_code.post(reverse("logout"), {"next": "/login/?next=%2Fpolls%2F1%2F"})
+    assert answer["Location"] == "/login/?next=%2Fpolls%2F1%2F"
+
+
+def test_the_code_page_says_that_no_one_asks_for_the_code(awaiting_code):
+    told = page(awaiting_code.get(reverse("two_factor:verify")))
+    assert "No one from this site will ever ask you for it." in told

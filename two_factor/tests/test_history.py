@@ -7,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from phonenumber_field.phonenumber import PhoneNumber
 
 from two_factor.client import calling_vonage, places
 from two_factor.history import Event, range_key, record
@@ -441,3 +442,52 @@ def test_ten_strangers_who_type_no_code_brake_their_range(vonage, clock, setting
     assert is_paused(response)
     assert vonage.calls == ["start"] * 10
     assert "+1202" not in caplog.text
+
+
+# Forgetting
+
+
+DAY = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", Event.TO_A_PROOF)
+def test_a_proof_that_is_unlinked_tells_neither_who_nor_when(user, kind):
+    at = DAY + timedelta(hours=9, minutes=7)
+    facts = {"address": "192.0.2.7", "number": PhoneNumber.from_string("+12025550123")}
+    event = record(kind, user, at=at, **facts)
+    assert Event.objects.unlink_proofs(DAY, DAY + timedelta(days=1)) == 1
+    event.refresh_from_db()
+    assert (event.user, event.at, event.address, event.range_key) == (None, DAY, "", "")
+    assert event.region == "US"
+
+
+@pytest.mark.parametrize(
+    "kind", [Event.Kind.CHANGED, Event.Kind.RESET, Event.Kind.RECOVERY_CODES, Event.Kind.LOCKED]
+)
+def test_what_happened_to_the_account_itself_stays(user, kind):
+    record(kind, user, at=DAY + timedelta(hours=9), address="192.0.2.7")
+    assert Event.objects.unlink_proofs(DAY, DAY + timedelta(days=1)) == 0
+    assert Event.objects.get().user == user
+
+
+def test_proofs_of_other_times_stay(user):
+    for hours in (-1, 25):
+        record(Event.Kind.VERIFIED, user, at=DAY + timedelta(hours=hours))
+    assert Event.objects.unlink_proofs(DAY, DAY + timedelta(days=1)) == 0
+
+
+def test_with_the_account_go_addresses_and_ranges(user):
+    number = PhoneNumber.from_string("+12025550123")
+    other = UserFactory()
+    for whose in (user, other):
+        record(Event.Kind.STARTED, whose, number=number, address="192.0.2.7")
+    user.delete()
+    gone, kept = Event.objects.order_by("pk")
+    assert (gone.user, gone.address, gone.range_key) == (None, "", "")
+    assert (kept.user, kept.address) == (other, "192.0.2.7")
+
+
+def test_so_they_do_where_many_accounts_are_deleted_at_once(user):
+    record(Event.Kind.STARTED, user, address="192.0.2.7")
+    type(user).objects.all().delete()
+    assert Event.objects.get().address == ""

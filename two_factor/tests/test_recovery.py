@@ -6,7 +6,16 @@ from django.urls import reverse
 from two_factor.history import Event
 from two_factor.keeping import FRESH
 from two_factor.mixins import VERIFIED
-from two_factor.recovery import ALPHABET, CODES, LENGTH, RecoveryCode, key_name, keyed_fingerprint
+from two_factor.models import TwoFactor
+from two_factor.recovery import (
+    ALPHABET,
+    CODES,
+    LENGTH,
+    NotVerified,
+    RecoveryCode,
+    key_name,
+    keyed_fingerprint,
+)
 
 from .factories import UserFactory
 from .pages import page
@@ -227,3 +236,42 @@ def test_a_proof_that_is_fresh_is_enough(verified, clock):
 def test_it_takes_no_other_method(verified, codes, user, method):
     assert getattr(verified, method)(URL).status_code == 405
     assert use(user, codes[0])
+
+
+def test_none_are_made_for_a_number_that_was_removed_meanwhile(two_factor, user):
+    generation = two_factor.generation
+    two_factor.reset()
+    with pytest.raises(NotVerified):
+        RecoveryCode.objects.renew(user, generation)
+    assert not RecoveryCode.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reset_at_the_same_moment_leaves_no_codes(two_factor, user):
+    """Without the lock some of the rounds end with codes of a number that is gone."""
+    for n in range(6):
+        TwoFactor.objects.update(number="+12025550123")
+        generation = TwoFactor.objects.get().generation
+        acts = [
+            lambda generation=generation: RecoveryCode.objects.renew(user, generation),
+            TwoFactor.objects.get().reset,
+        ]
+        in_parallel(2, lambda acts=acts: acts.pop()())
+        assert not RecoveryCode.objects.exists(), n
+
+
+def test_a_reload_of_the_codes_voids_none_of_them(verified, user):
+    url = reverse("two_factor:recovery_codes")
+    form = {"newest": re.search(r'name="newest" value="(.*?)"', page(verified.get(url)))[1]}
+    codes = re.findall(r"<code>(.*?)</code>", page(verified.post(url, form)))
+    again = verified.post(url, form, follow=True)
+    assert again.redirect_chain == [(f"{url}?next=%2Fpolls%2F", 302)]
+    assert "were shown once" in page(again)
+    assert use(user, codes[0])
+
+
+def test_a_form_opened_later_makes_new_ones(verified, user):
+    url = reverse("two_factor:recovery_codes")
+    for _ in range(2):
+        form = {"newest": re.search(r'name="newest" value="(.*?)"', page(verified.get(url)))[1]}
+        assert page(verified.post(url, form)).count("<code>") == CODES

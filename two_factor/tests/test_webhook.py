@@ -13,6 +13,7 @@ from django.utils import timezone
 from two_factor import webhooks
 from two_factor.history import Event
 from two_factor.models import CHANNEL_TIMEOUT, Verification, WebhookToken
+from two_factor.webhooks import MAX_BODY
 
 from .pages import page, sentences
 from .parallel import in_parallel
@@ -404,6 +405,8 @@ def test_the_id_of_a_token_may_be_any_text(awaiting_code, jti):
         b'"failed"',
         b"{}",
         b"[" * 200_000,
+        b"[" * 10_000,
+        b'{"a":' * 100 + b"1" + b"}" * 100,
         as_bytes([event()]),
         *(
             as_bytes(event() | changed)
@@ -481,3 +484,12 @@ def test_nothing_personal_stands_in_the_log(awaiting_code, caplog, monkeypatch):
     assert "A webhook was refused" in caplog.text
     for secret in ["5550123", REQUEST_ID, SECRET, "nonsense", "ada", signed(body)[7:40]]:
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("length", [MAX_BODY + 1, 1_000_000])
+def test_a_body_that_is_too_long_is_neither_hashed_nor_read(awaiting_code, length, monkeypatch):
+    monkeypatch.setattr("two_factor.webhooks.hashlib", None)
+    response = tell(b"[" * length)
+    assert response.status_code == 413
+    assert not WebhookToken.objects.exists()
+    assert outcomes() == []

@@ -31,5 +31,5 @@ class Command(purge.Command):
         # The count is frozen first, should nobody have looked at it since the close.
         snapshot(poll)
         Ballot.objects.forget_voters(poll)
-        Event.objects.forget_users(poll.opens_at, poll.closes_at)
+        Event.objects.unlink_proofs(poll.opens_at, poll.closes_at)
         return True
