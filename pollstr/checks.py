@@ -8,6 +8,7 @@ from django.core.checks import Error, Tags, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from two_factor.client import has_credentials
+from two_factor.numbers import is_open
 
 # What the SDK takes, and what makes Vonage refuse a name.
 LONGEST_BRAND = 16
@@ -141,7 +142,11 @@ def brand(app_configs, **kwargs):
 
 @register(Tags.security)
 def regions(app_configs, **kwargs):
-    unknown = set(settings.VERIFY_REGIONS) - {"*"} - phonenumbers.SUPPORTED_REGIONS
+    # -JE shuts a territory of a country that is open.
+    named = set(settings.VERIFY_REGIONS) - {"*"}
+    unknown = {
+        region for region in named if region.removeprefix("-") not in phonenumbers.SUPPORTED_REGIONS
+    }
     if not unknown:
         return []
     return [
@@ -158,7 +163,7 @@ def default_region(app_configs, **kwargs):
     region = settings.VERIFY_DEFAULT_REGION
     if region not in phonenumbers.SUPPORTED_REGIONS:
         problem = "is no country of two capital letters"
-    elif not {region, "*"} & set(settings.VERIFY_REGIONS):
+    elif not is_open(region):
         problem = "is not among VERIFY_REGIONS, so numbers typed without + are all refused"
     else:
         return []
