@@ -27,7 +27,7 @@ MIN_DIGITS = 3
 MAX_COUNTRIES_NAMED = 12
 # Numbers abroad that a sentence offers, and countries in which we look for them.
 MAX_GUESSES = 2
-MAX_REGIONS_TRIED = 50
+MAX_REGIONS_TRIED = 20
 
 # Types of numbers for which a call or message costs what any other costs. SMS fraud is paid through
 # premium, shared-cost and toll-free numbers, pagers and the like.
@@ -239,7 +239,8 @@ def spellings(number) -> list[str]:
     What was stored under an earlier spelling, such as the mark on a ballot, is found by asking for
     all of them.
     """
-    first = str(canonical(number))
+    # Without parsing: this is asked for at each ballot, and most numbers have one spelling.
+    first = canonical_text(number if isinstance(number, str) else e164(number))
     others = [
         match.expand(template)
         for _other, _becomes, pattern, templates in TWINS
