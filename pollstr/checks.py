@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
 from two_factor.client import has_credentials
+from two_factor.numbers import is_open
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +160,11 @@ def brand(app_configs, **kwargs):
 
 @register(Tags.security)
 def regions(app_configs, **kwargs):
-    unknown = set(settings.VERIFY_REGIONS) - {"*"} - phonenumbers.SUPPORTED_REGIONS
+    # -JE shuts a territory of a country that is open.
+    named = set(settings.VERIFY_REGIONS) - {"*"}
+    unknown = {
+        region for region in named if region.removeprefix("-") not in phonenumbers.SUPPORTED_REGIONS
+    }
     if not unknown:
         return []
     return [
@@ -176,7 +181,7 @@ def default_region(app_configs, **kwargs):
     region = settings.VERIFY_DEFAULT_REGION
     if region not in phonenumbers.SUPPORTED_REGIONS:
         problem = "is no country of two capital letters"
-    elif not {region, "*"} & set(settings.VERIFY_REGIONS):
+    elif not is_open(region):
         problem = "is not among VERIFY_REGIONS, so numbers typed without + are all refused"
     else:
         return []

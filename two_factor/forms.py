@@ -1,7 +1,5 @@
 import re
-import unicodedata
 
-import phonenumbers
 from django import forms
 from django.conf import settings
 from django.core.validators import MaxLengthValidator
@@ -9,37 +7,29 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.phonenumber import PhoneNumber
-from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
 from .models import CODE_LENGTH
+from .numbers import (
+    MAX_TYPED_LENGTH,
+    canonical,
+    country_name,
+    example_of,
+    read_number,
+)
 from .passwords import is_password_of
 from .recovery import LENGTH, plain
 from .typed import clean, codes_in
-
-# Whom a call or message costs what any other costs. Premium, shared-cost and toll-free numbers,
-# pagers and the like are how SMS fraud is paid.
-ORDINARY_TYPES = {
-    PhoneNumberType.MOBILE,
-    PhoneNumberType.FIXED_LINE,
-    PhoneNumberType.FIXED_LINE_OR_MOBILE,
-    PhoneNumberType.VOIP,
-}
 
 # The error of a password that is a guess, unlike one left out.
 WRONG_PASSWORD = "wrong_password"  # noqa: S105
 
 
-def accepted_countries() -> str:
-    return ", ".join(
-        f"{region} (+{phonenumbers.country_code_for_region(region)})"
-        for region in settings.VERIFY_REGIONS
-    )
-
-
 class PhoneForm(forms.Form):
+    """A phone number; with ``any_region`` of any country, whatever VERIFY_REGIONS says."""
+
     number = forms.CharField(
         label=_("Phone number"),
-        max_length=40,
+        max_length=MAX_TYPED_LENGTH,
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
         error_messages={
             "required": _("Type your phone number."),
@@ -51,69 +41,17 @@ class PhoneForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.any_region = any_region
         region = settings.VERIFY_DEFAULT_REGION
-        example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
-        spelled = phonenumbers.format_number(example, PhoneNumberFormat.INTERNATIONAL)
         words = gettext(
             "With its country code, such as %(example)s; without one we read it as of %(country)s."
         )
-        self.fields["number"].help_text = words % {"example": spelled, "country": region}
+        self.fields["number"].help_text = words % {
+            "example": example_of(region),
+            "country": country_name(region),
+        }
 
     def clean_number(self) -> PhoneNumber:
         """Judge the number before a message to it is paid for."""
-        number = parse(self.cleaned_data["number"])
-        region = phonenumbers.region_code_for_number(number)
-        kind = phonenumbers.number_type(number)
-        # "001" is what belongs to no country: satellites and other worldwide services.
-        is_refused_voip = kind == PhoneNumberType.VOIP and not settings.VERIFY_ALLOW_VOIP
-        if kind not in ORDINARY_TYPES or is_refused_voip or region == "001":
-            raise forms.ValidationError(
-                _("This kind of number cannot receive codes. Use an ordinary mobile or landline.")
-            )
-        is_open = self.any_region or "*" in settings.VERIFY_REGIONS
-        if not is_open and region not in settings.VERIFY_REGIONS:
-            words = gettext(
-                "We cannot send codes to numbers of this country (%(country)s) yet. "
-                "Numbers of these countries can vote: %(countries)s."
-            )
-            raise forms.ValidationError(
-                words % {"country": region, "countries": accepted_countries()}
-            )
-        return PhoneNumber.from_string(phonenumbers.format_number(number, PhoneNumberFormat.E164))
-
-
-def parse(text: str):
-    """Return the valid number that ``text`` spells, or raise ValidationError."""
-    text = plain_digits(re.sub(r"\s", " ", text))
-    # Half of the world dials 00 where others write +; to some it is part of a prefix of theirs.
-    spellings = [text, re.sub(r"^00", "+", text)]
-    readings = [number for number in map(read, spellings) if number]
-    if not readings:
-        raise forms.ValidationError(
-            _("That is not a phone number. Type it with its country code, such as +1 202 555 0123.")
-        )
-    number = next(filter(phonenumbers.is_valid_number, readings), None)
-    if number is None:
-        raise forms.ValidationError(
-            _(
-                "No phone has that number. Check the digits and the country code, "
-                "such as +1 202 555 0123."
-            )
-        )
-    if number.extension:
-        raise forms.ValidationError(_("Codes cannot reach an extension. Type a direct number."))
-    return number
-
-
-def read(text: str):
-    try:
-        return phonenumbers.parse(text, settings.VERIFY_DEFAULT_REGION)
-    except NumberParseException:
-        return None
-
-
-def plain_digits(text: str) -> str:
-    """Write the digits of any script as 0 to 9, and leave the rest as it is."""
-    return "".join(str(unicodedata.decimal(character, character)) for character in text)
+        return read_number(self.cleaned_data["number"], any_region=self.any_region)
 
 
 # A pasted message with a code in it may be this long.
@@ -216,6 +154,7 @@ class ChangeForm(PasswordForm, PhoneForm):
 
     def clean_number(self):
         number = super().clean_number()
-        if number == self.user.two_factor.number:
+        own = self.user.two_factor.number
+        if own and number == canonical(own):
             raise forms.ValidationError(_("That is your number already."))
         return number

@@ -125,7 +125,9 @@ def test_a_brand_of_16_characters_is_none(settings):
     assert problems() == []
 
 
-@pytest.mark.parametrize("region", ["XX", "us", " CA", "USA", "001", "UK", "**"])
+@pytest.mark.parametrize(
+    "region", ["XX", "us", " CA", "USA", "001", "UK", "**", "-", "-XX", "--JE", "-*"]
+)
 def test_a_region_that_is_no_country_is_an_error(settings, region):
     settings.VERIFY_REGIONS = ["US", region]
     assert problems() == [f"pollstr.E004 VERIFY_REGIONS names what is no country: {region}."]
@@ -143,6 +145,23 @@ def test_a_default_region_that_gets_no_codes_is_an_error(settings):
     settings.VERIFY_DEFAULT_REGION = "FR"
     [problem] = problems()
     assert "pollstr.E005 VERIFY_DEFAULT_REGION=FR is not among VERIFY_REGIONS" in problem
+
+
+def test_a_territory_may_be_shut(settings):
+    settings.VERIFY_REGIONS = ["US", "GB", "-JE"]
+    assert problems() == []
+
+
+@pytest.mark.parametrize("regions", [["GB", "-JE"], ["*", "-JE"]])
+def test_a_default_region_that_is_shut_is_an_error(settings, regions):
+    settings.VERIFY_REGIONS, settings.VERIFY_DEFAULT_REGION = regions, "JE"
+    [problem] = [line for line in problems() if "E005" in line]
+    assert "is not among VERIFY_REGIONS" in problem
+
+
+def test_a_territory_of_an_open_country_may_be_the_default(settings):
+    settings.VERIFY_REGIONS, settings.VERIFY_DEFAULT_REGION = ["GB"], "JE"
+    assert problems() == []
 
 
 def test_where_all_regions_get_codes_any_may_be_the_default(settings):

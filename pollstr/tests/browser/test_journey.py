@@ -189,7 +189,7 @@ def test_every_page_on_the_way_may_be_loaded_again(page, poll, user):
     steps.sign_in(page, "ada")
     reload("Prove your phone")
     steps.type_number(page, "12")
-    reload("No phone has that number.")
+    reload("That is not a phone number.")
     steps.ask_for_code(page)
     reload("Type the code")
     steps.type_code(page, "12")
