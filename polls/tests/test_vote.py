@@ -320,10 +320,10 @@ def test_a_form_of_another_site_is_refused(verified, poll, tea):
     assert not Ballot.objects.exists()
 
 
-def test_a_flood_of_fields_is_a_400_in_the_sites_look(verified, poll, tea):
+def test_a_flood_of_fields_is_a_413_in_the_sites_look(verified, poll, tea):
     response = vote(verified, poll, *[tea] * 1001)
-    assert response.status_code == 400
-    assert "<title>That request made no sense · Pollstr</title>" in response.text
+    assert response.status_code == 413
+    assert "<title>That was too much at once · Pollstr</title>" in response.text
     assert not Ballot.objects.exists()
 
 
