@@ -62,7 +62,8 @@ class PasswordResetView(LimitedFormMixin, FormView):
         self.count("reset", "reset by address")
         next, root = next_url(self.request), self.request.build_absolute_uri("/")
         email = form.cleaned_data["email"]
-        after_answer("password_reset", mail_links, email, root.rstrip("/"), next)
+        language = self.request.LANGUAGE_CODE
+        after_answer("password_reset", mail_links, email, root.rstrip("/"), next, language)
         return redirect(with_next("password_reset_done", next))
 
 
@@ -81,8 +82,11 @@ class PasswordResetCompleteView(NextPageMixin, views.PasswordResetCompleteView):
     http_method_names = ["get", "head", "options"]
 
 
-def mail_links(email: str, root: str, next: str):
-    """Mail a link for each account with that address, all of one address in one mail."""
+def mail_links(email: str, root: str, next: str, fallback: str):
+    """Mail a link for each account with that address, all of one address in one mail.
+
+    ``fallback`` is the language for an account that has none: whoever asked will read it.
+    """
     users = accounts_with(email)
     # In order of the best account of each, so that nobody else's accounts crowd that out.
     rank = {mailbox_of(user): n for n, user in reversed(list(enumerate(users)))}
@@ -92,7 +96,7 @@ def mail_links(email: str, root: str, next: str):
         deliver(
             "registration/mail/password_reset",
             address,
-            language_of(accounts[0]),
+            language_of(accounts[0], fallback),
             {
                 "accounts": [
                     {"name": user.get_username(), "url": root + reset_path(user, next)}
