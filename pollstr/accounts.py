@@ -454,7 +454,9 @@ class EmailConfirmView(SignedInMixin, TemplateView):
 def send_email_link(request, user, email: str):
     link = reverse("account_email_confirm", args=[email_token(user, email)])
     url = absolute_url(request, link)
-    send(user, "registration/mail/email_link", to=email, url=url)
+    # Asked for by its reader, so the request's language is a good guess.
+    fallback = request.LANGUAGE_CODE
+    send(user, "registration/mail/email_link", to=email, fallback=fallback, url=url)
 
 
 def email_salt(user) -> str:

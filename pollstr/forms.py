@@ -100,6 +100,14 @@ class NewPasswordField(forms.CharField):
 
 
 class LoginForm(forms_of_accounts.AuthenticationForm):
+    error_messages = {
+        **forms_of_accounts.AuthenticationForm.error_messages,
+        "invalid_login": _(
+            "Please enter a correct username and password. "
+            "Capital letters matter in the password, but not in the name."
+        ),
+    }
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.attrs |= AS_TYPED

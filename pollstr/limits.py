@@ -32,11 +32,14 @@ def first_reached(limits) -> Limit | None:
 
     ``limits`` are name, value, the most there may be, and the seconds of its window.
     """
-    most = {}
-    for name, value, count, seconds in limits:
-        most[Limit.objects.unused(name, value, seconds).pk] = count
-    used = Limit.objects.filter(pk__in=most).order_by("-ends_at")
-    return next((limit for limit in used if limit.count >= most[limit.pk]), None)
+    now = [Limit.objects.unused(name, value, seconds) for name, value, _, seconds in limits]
+    used = Limit.objects.in_bulk([limit.pk for limit in now])
+    reached = [
+        limit
+        for limit, (_, _, most, _) in zip(now, limits, strict=True)
+        if (used.get(limit.pk) or limit).count >= most
+    ]
+    return max(reached, key=lambda limit: limit.ends_at, default=None)
 
 
 class HashingFormMixin:

@@ -63,7 +63,8 @@ class PasswordResetView(LimitedFormMixin, FormView):
         self.count("reset", "reset by address")
         next, root = next_url(self.request), site_url(self.request)
         email = form.cleaned_data["email"]
-        after_answer("password_reset", mail_links, email, root, next)
+        language = self.request.LANGUAGE_CODE
+        after_answer("password_reset", mail_links, email, root, next, language)
         return redirect(with_next("password_reset_done", next))
 
 
@@ -82,8 +83,11 @@ class PasswordResetCompleteView(NextPageMixin, views.PasswordResetCompleteView):
     http_method_names = ["get", "head", "options"]
 
 
-def mail_links(email: str, root: str, next: str):
-    """Mail a link for each account with that address, all of one address in one mail."""
+def mail_links(email: str, root: str, next: str, fallback: str):
+    """Mail a link for each account with that address, all of one address in one mail.
+
+    ``fallback`` is the language for an account that has none: whoever asked will read it.
+    """
     users = accounts_with(email)
     # In order of the best account of each, so that nobody else's accounts crowd that out.
     rank = {mailbox_of(user): n for n, user in reversed(list(enumerate(users)))}
@@ -93,7 +97,7 @@ def mail_links(email: str, root: str, next: str):
         deliver(
             "registration/mail/password_reset",
             address,
-            language_of(accounts[0]),
+            language_of(accounts[0], fallback),
             {
                 "accounts": [
                     {"name": user.get_username(), "url": root + reset_path(user, next)}

@@ -66,25 +66,27 @@ def work(name, job, args):
         places.release()
 
 
-def send(user, template: str, to: str | None = None, **context):
+def send(user, template: str, to: str | None = None, fallback: str = "", **context):
     """Send the mail ``template`` to the user, if there is an address, after the answer.
 
-    ``to`` is the address where it is not the user's present one. A mail server's trouble must not
-    undo what the mail is about, so it is only logged.
+    ``to`` is the address where it is not the user's present one, ``fallback`` the language for an
+    account that has none. A mail server's trouble must not undo what the mail is about, so it is
+    only logged.
     """
     to = user.email if to is None else to
     if to:
         context |= {"user": user, "at": timezone.now()}
-        language = language_of(user)
+        language = language_of(user, fallback)
         after_answer(name_of(template), deliver, template, to, language, context)
 
 
-def language_of(user) -> str:
+def language_of(user, fallback: str = "") -> str:
     """Return the language to write to ``user`` in, whoever's request the mail comes from.
 
-    A project may keep it as ``user.account.language``; otherwise it is the site's.
+    A project may keep it as ``user.account.language``; otherwise it is ``fallback``, or the site's.
     """
-    return getattr(getattr(user, "account", None), "language", "") or settings.LANGUAGE_CODE
+    kept = getattr(getattr(user, "account", None), "language", "")
+    return kept or fallback or settings.LANGUAGE_CODE
 
 
 def name_of(template: str) -> str:

@@ -199,6 +199,30 @@ def test_a_changed_address_is_confirmed(unconfirmed, user, mailoutbox):
     assert account.confirmed_email == account.user.email == "lovelace@example.com"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_clicks_on_links_and_a_deletion_at_once_leave_all_in_order(user, mailoutbox, is_deleted):
+    first = Client()
+    first.force_login(user)
+    for name in ["b", "c"]:
+        new = {"email": f"{name}@example.com", "password": PASSWORD}
+        first.post(reverse("account_email"), new)
+    links = [mail.body.partition("http://testserver")[2].split()[0] for mail in mailoutbox]
+    turns = iter(range(12))
+
+    def click():
+        turn, browser = next(turns), Client()
+        browser.cookies = first.cookies
+        if is_deleted and turn == 5:
+            return browser.post(reverse("account_delete"), {"password": PASSWORD}).status_code
+        return browser.post(links[turn % 2]).status_code
+
+    assert set(in_parallel(12, click)) <= {200, 302}
+    accounts = Account.objects.select_related("user")
+    assert [account.has_confirmed_email for account in accounts] == [True] * (not is_deleted)
+    assert User.objects.count() == (not is_deleted)
+
+
 def test_nobody_fills_a_mailbox_by_registering_with_tags(mailoutbox):
     for n in range(3 * MOST_MAILS):
         fields = {"username": f"eve{n}", "email": f"ada+{n}@example.com"}

@@ -153,6 +153,15 @@ def test_an_address_as_a_name_gets_mail_too(db, mailoutbox):
     assert Account.objects.get(pk=user.pk).has_confirmed_email
 
 
+@pytest.mark.parametrize(("kept", "subject"), [("", "Un nouveau"), ("de", "Ein neues")])
+def test_it_is_written_in_the_language_of_the_account_or_of_who_asks(
+    user, mailoutbox, kept, subject
+):
+    Account.objects.filter(pk=user.pk).update(language=kept)
+    Client().post(RESET, {"email": ADDRESS}, headers={"accept-language": "fr"})
+    assert mailoutbox[0].subject.startswith(subject)
+
+
 def test_the_page_says_that_an_account_may_have_no_address(client):
     text = client.get(reverse("password_reset_done")).text
     assert "Your account may have no email address." in text
