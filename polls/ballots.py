@@ -12,6 +12,8 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from two_factor.numbers import spellings
+
 from . import history
 from .record import Change
 
@@ -46,6 +48,19 @@ def voter_mark(poll_id: int, number: str) -> str:
     """
     message = f"{poll_id}:{number}".encode()
     return hmac.new(settings.VOTER_KEY.encode(), message, hashlib.sha256).hexdigest()
+
+
+def mark_for(poll_id: int, number: str) -> str:
+    """Return the mark under which ``number`` (E.164) votes in one poll.
+
+    That is the mark of the ballot that it cast under an earlier spelling, where there is one: a few
+    handsets have two valid spellings (two_factor/numbers.py), and one number has one vote.
+    """
+    marks = [voter_mark(poll_id, spelling) for spelling in spellings(number)]
+    if len(marks) == 1:
+        return marks[0]
+    used = Ballot.objects.filter(poll=poll_id, mark__in=marks).values_list("mark", flat=True)
+    return min(used, key=marks.index, default=marks[0])
 
 
 def fingerprint(poll) -> str:
@@ -175,7 +190,7 @@ class BallotManager(models.Manager):
         from .models import Poll
 
         newest = Poll.objects.published().newest_first().values_list("pk", flat=True)[:NEWEST_POLLS]
-        marks = [voter_mark(pk, number) for pk in newest]
+        marks = [voter_mark(pk, spelling) for pk in newest for spelling in spellings(number)]
         return self.filter(mark__in=marks).select_related("poll").order_by("-cast_at")
 
     def by_hour(self, since):
@@ -226,7 +241,7 @@ class BallotManager(models.Manager):
 
         It brings the ids of its ``picked`` choices along.
         """
-        cast = self.filter(poll=poll, mark=voter_mark(poll.pk, number))
+        cast = self.filter(poll=poll, mark=mark_for(poll.pk, number))
         rows = list(cast.annotate(ticked=models.F("votes__choice")))
         if not rows:
             return None
@@ -240,7 +255,7 @@ class BallotManager(models.Manager):
         """
         with connection.cursor() as cursor:
             sql = GLANCE.format(seconds=SECONDS[connection.vendor])
-            cursor.execute(sql, [poll_id, voter_mark(poll_id, number)])
+            cursor.execute(sql, [poll_id, mark_for(poll_id, number)])
             rows = cursor.fetchall()
         return (rows[0][0] if rows else 0), [choice for _, choice in rows if choice]
 
@@ -254,7 +269,7 @@ class BallotManager(models.Manager):
 
     def write(self, poll, number: str, choices: list[int]) -> "Ballot":
         """Do what ``cast`` says as a part of the caller's transaction."""
-        mark, nonce = voter_mark(poll.pk, number), secrets.token_hex(NONCE_LENGTH // 2)
+        mark, nonce = mark_for(poll.pk, number), secrets.token_hex(NONCE_LENGTH // 2)
         picked = len(choices)
         with connection.cursor() as cursor:
             cursor.execute(

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext, pgettext
 from django.views.generic import DetailView, View
 
 from . import watching
-from .ballots import voter_mark
+from .ballots import mark_for
 from .csv_export import as_text, csv_of, file_name, streamed
 from .kept import KeptMixin
 from .languages import asked_language, in_language
@@ -48,7 +48,7 @@ class ResultsMixin(PollMixin):
         if not self.is_verified:
             return polls
         number = str(self.request.user.two_factor.number)
-        return polls.with_ballot(voter_mark(self.kwargs["pk"], number))
+        return polls.with_ballot(mark_for(self.kwargs["pk"], number))
 
     def own_choices(self):
         picked = getattr(self.object, "picked", None)
