@@ -2,6 +2,7 @@
 
 import math
 import secrets
+import time
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -40,6 +41,7 @@ VERIFICATION = "verification"
 WRONG_NUMBER = "wrong_number"
 REFUSED = "refused_form"
 NEXT = "next_after_steps"
+REFUSED_SECONDS = 60
 # Longer texts are not typed; they are cut before they go into the session.
 MAX_TYPED = 500  # characters
 
@@ -177,6 +179,7 @@ class FormPageMixin(StepMixin):
         refusal = super().refuse()
         # After an answer of 429 the browser shows this address, which then has no ``next``.
         if refusal is None and self.request.method == "POST":
+            self.request.session.pop(REFUSED, None)
             self.keep_next()
         return refusal
 
@@ -200,7 +203,7 @@ class FormPageMixin(StepMixin):
 
     def to_form_page(self, problem="", form=None, **facts):
         """Redirect to the page with the form, which shows ``problem`` and the form's errors."""
-        refused = {"page": self.form_page, "problem": str(_(problem)) if problem else "", **facts}
+        refused = {"problem": str(_(problem)) if problem else "", **facts}
         if form is not None and form.is_bound:
             # No password is kept, and nothing of the form's errors but its sentences.
             refused["typed"] = {
@@ -209,22 +212,24 @@ class FormPageMixin(StepMixin):
                 if not isinstance(field.widget, PasswordInput)
             }
             refused["errors"] = {name: list(texts) for name, texts in form.errors.items()}
-        self.request.session[REFUSED] = refused
+        self.keep_refused(self.form_page, refused)
         return redirect(with_next(self.form_page, self.next_url))
+
+    def keep_refused(self, page, refused):
+        self.request.session[REFUSED] = refused | {"page": page, "at": time.time()}
 
     @cached_property
     def refused(self) -> dict:
-        """What was refused on the way to this page; it is shown once."""
+        """What was refused on the way to this page, until another form is sent.
+
+        It stays for a minute, so that a reload shows the same page.
+        """
         refused = self.request.session.get(REFUSED, {})
         is_form_page = self.request.resolver_match.view_name == self.form_page
-        if (
-            self.request.method != "GET"
-            or not is_form_page
-            or refused.get("page") != self.form_page
-        ):
+        if self.request.method == "POST" or not is_form_page:
             return {}
-        del self.request.session[REFUSED]
-        return refused
+        is_new = abs(time.time() - refused.get("at", 0)) < REFUSED_SECONDS
+        return refused if refused.get("page") == self.form_page and is_new else {}
 
     def get_form(self, form_class=None):
         if "typed" not in self.refused:
@@ -318,8 +323,7 @@ class CodePageMixin(FormPageMixin):
         page = "two_factor:change" if is_verified(self.request) else "two_factor:phone"
         self.keep_number()
         if problem:
-            refused = {"page": page, "problem": _(problem), **facts}
-            self.request.session[REFUSED] = refused
+            self.keep_refused(page, {"problem": _(problem), **facts})
         return redirect(with_next(page, self.next_url))
 
     def keep_number(self):

@@ -55,8 +55,8 @@ def webhook(request):
     except Untrusted as error:
         logger.warning("A webhook was refused: %s", error)
         return HttpResponse("This webhook cannot be trusted.", "text/plain", 401)
-    except TooLarge:
-        logger.warning("A webhook was refused: its body is too long")
+    except TooLarge as error:
+        logger.warning("A webhook was refused: %s", error)
         return HttpResponse("This webhook is too large.", "text/plain", 413)
     except UNREADABLE:
         logger.warning("A signed webhook could not be read")
@@ -68,7 +68,7 @@ def read_body(request) -> bytes:
     """Return the body, or raise TooLarge before one that is too long is read."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length[:10]) > MAX_BODY or len(request.body) > MAX_BODY:
-        raise TooLarge
+        raise TooLarge("its body is too long")
     return request.body
 
 

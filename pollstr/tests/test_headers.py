@@ -35,7 +35,7 @@ SIGNED_IN = [
     "/2fa/",
 ]
 SIGNED_IN += ["/2fa/recovery-codes/"]
-FAILING = {"/nowhere/": 404, "/2fa/create/": 405, "/r/x/": 404, "/polls/999/integrity/": 404}
+FAILING = {"/nowhere/": 404, "/2fa/webhook/": 405, "/r/x/": 404, "/polls/999/integrity/": 404}
 
 
 def assert_fenced(response):

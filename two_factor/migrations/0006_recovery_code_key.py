@@ -1,11 +1,12 @@
 from django.db import migrations, models
-
-from two_factor.recovery import key_name
+from django.utils.crypto import salted_hmac
 
 
 def name_key(apps, schema_editor):
     """Mark the codes there are: their fingerprints are made with the present SECRET_KEY."""
-    apps.get_model("two_factor", "RecoveryCode").objects.update(key_name=key_name())
+    # As two_factor.recovery.key_name makes it.
+    key = salted_hmac("two_factor.recovery.key", "", algorithm="sha256").hexdigest()[:16]
+    apps.get_model("two_factor", "RecoveryCode").objects.update(key_name=key)
 
 
 class Migration(migrations.Migration):

@@ -254,10 +254,26 @@ def test_a_reload_after_two_wrong_codes_is_no_third(awaiting_code, wrong, vonage
     assert failures_of(user) == len(vonage.calls) == 2
 
 
-def test_an_error_is_shown_once(awaiting_code, wrong):
-    response = confirm(awaiting_code, follow=True)
-    assert WRONG_CODE in page(response)
-    assert WRONG_CODE not in page(awaiting_code.get(reverse("two_factor:verify")))
+def test_a_reload_shows_the_error_again_for_a_minute(awaiting_code, wrong, clock):
+    assert WRONG_CODE in page(confirm(awaiting_code, follow=True))
+    code_page = reverse("two_factor:verify")
+    clock.shift(59)
+    assert WRONG_CODE in page(awaiting_code.get(code_page))
+    clock.shift(1)
+    assert WRONG_CODE not in page(awaiting_code.get(code_page))
+
+
+def test_the_next_form_takes_the_error_away(awaiting_code, wrong, clock):
+    clock.shift(31)
+    confirm(awaiting_code)
+    response = awaiting_code.post(reverse("two_factor:resend"), follow=True)
+    assert "A new code is on its way" in sentences(response)
+    assert WRONG_CODE not in page(response)
+
+
+def test_the_error_of_one_page_is_not_shown_on_another(awaiting_code, wrong):
+    confirm(awaiting_code)
+    assert WRONG_CODE not in page(awaiting_code.get(reverse("two_factor:phone")))
 
 
 def test_after_an_answer_of_429_the_address_leads_to_the_page_and_on(awaiting_code):
@@ -567,8 +583,6 @@ def test_a_number_of_another_account_is_no_dead_end(awaiting_code, settings, ema
     assert 'name="next" value="/login/?next=%2Fpolls%2F1%2F"' in told
     assert 'href="/password_reset/"' in told
     assert (f"mailto:{email}" in told) if email else ("Ask whoever runs this site" in told)
-    # Told once, and only to whoever had the right code.
-    assert TAKEN not in page(awaiting_code.get(reverse("two_factor:phone")))
 
 
 def test_signing_out_there_leads_to_the_login_page(awaiting_code):

@@ -469,9 +469,9 @@ def test_a_page_that_is_not_there(page, db, refusals, audit):
 
 
 def test_a_page_that_takes_only_forms(page, signed_in, enter, refusals, audit):
-    refusals.add((405, "/2fa/create/"))
+    refusals.add((405, "/2fa/webhook/"))
     enter(signed_in)
-    page.goto("/2fa/create/")
+    page.goto("/2fa/webhook/")
     audit("405")
 
 
