@@ -46,12 +46,17 @@ class StrictModelAdmin(admin.ModelAdmin):
         return super().get_search_results(request, queryset, " ".join(words))
 
     def response_action(self, request, *args, **kwargs):
-        for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
-            try:
-                self.opts.pk.to_python(pk)
-            except ValidationError as error:
-                raise BadRequest("An action was asked for on a row that cannot be.") from error
+        if not all(map(self.can_be_pk, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("An action was asked for on a row that cannot be.")
         return super().response_action(request, *args, **kwargs)
+
+    def can_be_pk(self, text: str) -> bool:
+        try:
+            pk = self.opts.pk.to_python(text)
+        except ValidationError:
+            return False
+        # SQLite takes no larger one.
+        return not isinstance(pk, int) or pk.bit_length() <= 63
 
     def to_field_allowed(self, request, to_field):
         # Else ?_to_field= opens a row by the value of a column that is not shown.
