@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -42,6 +43,10 @@ class AdminSite(admin.AdminSite):
             raise PermissionDenied("The last 24 hours are for staff who may view polls.")
         context = self.each_context(request) | today() | {"title": _("The last 24 hours")}
         return TemplateResponse(request, "admin/today.html", context)
+
+    def autocomplete_view(self, request):
+        # No form of ours uses it, and it lists rows of other models.
+        raise Http404
 
     def index(self, request, extra_context=None):
         user, waiting = request.user, Report.objects.filter(settled_at=None)

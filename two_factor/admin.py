@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import BadRequest, ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -40,8 +42,21 @@ class StrictModelAdmin(admin.ModelAdmin):
         return names
 
     def get_search_results(self, request, queryset, search_term):
-        words = search_term.split()[:MAX_SEARCH_WORDS]
+        words = search_term.replace("\0", " ").split()[:MAX_SEARCH_WORDS]
         return super().get_search_results(request, queryset, " ".join(words))
+
+    def response_action(self, request, *args, **kwargs):
+        if not all(map(self.can_be_pk, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            raise BadRequest("An action was asked for on a row that cannot be.")
+        return super().response_action(request, *args, **kwargs)
+
+    def can_be_pk(self, text: str) -> bool:
+        try:
+            pk = self.opts.pk.to_python(text)
+        except ValidationError:
+            return False
+        # SQLite takes no larger one.
+        return not isinstance(pk, int) or pk.bit_length() <= 63
 
     def to_field_allowed(self, request, to_field):
         # Else ?_to_field= opens a row by the value of a column that is not shown.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from polls.models import Ballot, Report
@@ -257,12 +257,39 @@ def test_no_search_finds_a_user_by_a_report(staff, world):
     assert staff.get(reports, {"q": "grace"}).text.count('class="field-reason"') == 1
 
 
-def test_completion_lists_users_and_only_for_who_may_view_them(staff, world):
-    asked = {"app_label": "polls", "model_name": "report", "field_name": "reporter", "term": ""}
-    address = reverse("admin:autocomplete")
-    names = {user["text"] for user in staff.get(address, asked).json()["results"]}
-    assert names == {user.username for user in User.objects.all()}
-    assert people.staff_who_may("view_report").get(address, asked).status_code == 403
+@pytest.mark.parametrize(
+    ("model", "field"), [("report", "reporter"), ("report", "poll"), ("poll", "author")]
+)
+def test_nothing_is_completed(staff, world, model, field):
+    asked = {"app_label": "polls", "model_name": model, "field_name": field, "term": "g"}
+    assert staff.get(reverse("admin:autocomplete"), asked).status_code == 404
+
+
+ODD_IDS = ["0", "-1", "x", "99999999999999999999", "_0A", "_00", "%00", "1'", "é"]
+ODD_ACTIONS = [
+    {"action": "delete_selected"},
+    {"action": "hide", "_selected_action": "x"},
+    {"action": "hide", "_selected_action": "99999999999999999999"},
+    {"action": "show_again", "_selected_action": ["1", "\0"]},
+    {"action": "settle", "_selected_action": "x"},
+    {"action": "reset", "_selected_action": "\0"},
+    {"action": "nonsense", "_selected_action": "1"},
+    {"action": "hide", "_selected_action": "1", "because": "\0"},
+    {"action": "hide", "select_across": "1", "index": "x", "_selected_action": "1"},
+    {"form-TOTAL_FORMS": "x", "_save": "1"},
+]
+
+
+@pytest.mark.parametrize("model_admin", ADMINS, ids=str)
+def test_no_odd_row_and_no_odd_action_is_an_error(staff, world, model_admin):
+    staff.raise_request_exception = False
+    address = address_of(model_admin)
+    for odd in ODD_IDS:
+        for page in ["change/", "delete/", "history/", "password/", ""]:
+            for method in [staff.get, staff.post]:
+                assert method(f"{address}{odd}/{page}").status_code < 500, (odd, page)
+    for data in ODD_ACTIONS:
+        assert staff.post(address, data).status_code < 500, data
 
 
 def test_a_year_of_events_can_be_chosen(staff, world, time_machine):
