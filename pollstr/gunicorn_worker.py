@@ -77,7 +77,11 @@ class Parser(HTTPRequestParser):
             raise ParsingError("repeated or contradicting headers")
         if encodings and lines[0].endswith(b"1.0"):
             raise ParsingError("Transfer-Encoding in HTTP/1.0")
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            # Of an address such as http://[x]/, or a length of 5,000 digits.
+            raise ParsingError("unreadable") from None
 
     def received(self, data):
         consumed = super().received(data)

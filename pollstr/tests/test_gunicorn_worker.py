@@ -130,6 +130,7 @@ AMBIGUOUS = {
     "a negative length": b"Content-Length: -5\r\n\r\nhello",
     "a hexadecimal length": b"Content-Length: 0x5\r\n\r\nhello",
     "an empty length": b"Content-Length: \r\n\r\nhello",
+    "a length without end": b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
     "a length of other digits": "Content-Length: ５\r\n\r\nhello".encode(),
     "two encodings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
     "an unknown encoding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
@@ -173,6 +174,8 @@ def test_what_can_be_read_in_two_ways_is_refused_and_the_connection_closed(port,
         b"get / HTTP/1.1",
         b"\x16\x03\x01\x02\x00",
         b"PRI * HTTP/2.0",
+        b"GET http://[::1 HTTP/1.1",
+        b"GET http://[x]/ HTTP/1.1",
     ],
 )
 def test_a_first_line_that_is_none_is_refused(port, line):
