@@ -162,7 +162,7 @@ class Channel(HTTPChannel):
     def service(self):
         worker, request = self.server.worker, self.requests[0]
         self.is_refused = bool(request.error) or request.is_too_large
-        worker.busy[self] = time.time()
+        worker.busy[self] = time.monotonic()
         try:
             super().service()
         finally:
@@ -382,7 +382,7 @@ class BufferingWorker(Worker):
 
     def beat(self):
         """Tell the master that the worker is well, unless all threads hang: then it is replaced."""
-        since = time.time() - self.cfg.timeout
+        since = time.monotonic() - self.cfg.timeout
         busy = list(self.busy.values())
         if len(busy) < self.cfg.threads or max(busy) > since:
             self.notify()
