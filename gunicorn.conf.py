@@ -32,7 +32,8 @@ def when_ready(server):
     """With --preload, as in the Procfile: let workers share the memory of code for long.
 
     Not where a reload (HUP) is to bring a new release, as in docs/deploy.md under systemd: what
-    was loaded once stays.
+    was loaded once stays. So does what the master always loads: a new gunicorn, waitress or
+    pollstr/gunicorn_worker.py comes with a restart only.
     """
     if server.cfg.preload_app:
         # The heaviest part of the SDK loads quickest; the rest of it comes with the first code.

@@ -9,7 +9,7 @@ import requests
 
 from . import slow
 
-ROUNDS, SECONDS = 2, 1.5
+ROUNDS, SECONDS = 2, 1.0
 
 
 def times_of_polls(url) -> list[float]:

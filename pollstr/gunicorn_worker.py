@@ -77,7 +77,11 @@ class Parser(HTTPRequestParser):
             raise ParsingError("repeated or contradicting headers")
         if encodings and lines[0].endswith(b"1.0"):
             raise ParsingError("Transfer-Encoding in HTTP/1.0")
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            # Of an address such as http://[x]/, or a length of 5,000 digits.
+            raise ParsingError("unreadable") from None
 
     def received(self, data):
         consumed = super().received(data)
@@ -158,7 +162,7 @@ class Channel(HTTPChannel):
     def service(self):
         worker, request = self.server.worker, self.requests[0]
         self.is_refused = bool(request.error) or request.is_too_large
-        worker.busy[self] = time.time()
+        worker.busy[self] = time.monotonic()
         try:
             super().service()
         finally:
@@ -378,7 +382,7 @@ class BufferingWorker(Worker):
 
     def beat(self):
         """Tell the master that the worker is well, unless all threads hang: then it is replaced."""
-        since = time.time() - self.cfg.timeout
+        since = time.monotonic() - self.cfg.timeout
         busy = list(self.busy.values())
         if len(busy) < self.cfg.threads or max(busy) > since:
             self.notify()

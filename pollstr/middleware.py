@@ -131,12 +131,17 @@ def size_limits(get_response):
         if content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return too_large(request)
         try:
-            # Parsed here; who reads them later gets the same.
-            _ = request.GET, request.POST
+            # Parsed here; who reads it later gets the same.
+            _ = request.POST
         except TOO_LARGE:
             return too_large(request)
         return get_response(request)
 
+    def process_exception(request, exception):
+        # The fields of an address are counted where a view first reads them.
+        return too_large(request) if isinstance(exception, TOO_LARGE) else None
+
+    middleware.process_exception = process_exception
     return middleware
 
 

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
+from waitress.adjustments import Adjustments
 
-from pollstr.gunicorn_worker import MAX_BODY_BYTES
+from pollstr.gunicorn_worker import MAX_BODY_BYTES, Parser
 
 WAIT = 20  # seconds
 BODY = b"POST / HTTP/1.1\r\nHost: a.example\r\n"
@@ -130,6 +133,7 @@ AMBIGUOUS = {
     "a negative length": b"Content-Length: -5\r\n\r\nhello",
     "a hexadecimal length": b"Content-Length: 0x5\r\n\r\nhello",
     "an empty length": b"Content-Length: \r\n\r\nhello",
+    "a length without end": b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
     "a length of other digits": "Content-Length: ５\r\n\r\nhello".encode(),
     "two encodings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
     "an unknown encoding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
@@ -173,10 +177,35 @@ def test_what_can_be_read_in_two_ways_is_refused_and_the_connection_closed(port,
         b"get / HTTP/1.1",
         b"\x16\x03\x01\x02\x00",
         b"PRI * HTTP/2.0",
+        b"GET http://[::1 HTTP/1.1",
+        b"GET http://[x]/ HTTP/1.1",
     ],
 )
 def test_a_first_line_that_is_none_is_refused(port, line):
     assert status(ask(port, line + b"\r\nHost: a.example\r\n\r\n")) == 400
+
+
+PIECES = [
+    *(headers.partition(b"\r\n")[0] + b"\r\n" for headers in AMBIGUOUS.values()),
+    *(bytes([byte]) for byte in b"\r\n\0 :;,0\xff"),
+    BODY,
+    b"\r\n\r\n",
+    b"GET http://[::1/%ff?\xff HTTP/1.1\r\n",
+    b"Expect: 100-continue\r\n",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=8))
+def test_no_bytes_break_the_parser(pieces):
+    adjustments = Adjustments(max_request_body_size=100)
+    for parts in [pieces, [b"".join(pieces)]]:
+        parser = Parser(adjustments)
+        for part in parts:
+            # As the event loop does it, with what was not taken yet.
+            while part and not parser.completed:
+                part = part[parser.received(part) :]
+        assert parser.completed in {True, False}
+        parser.close()
 
 
 def test_chunks_in_http_1_0_are_refused(port):

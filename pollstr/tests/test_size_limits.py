@@ -91,7 +91,7 @@ def test_the_administrations_form_for_the_largest_poll_fits(verified, user, sett
     form = verified.get(reverse("admin:polls_poll_change", args=[poll.pk]))
     assert form.status_code == 200
     fields = form.text.count(' name="')
-    assert 100 < fields < settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    assert 200 < fields < settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
 
 
 def test_the_largest_honest_poll_fits(settings):
