@@ -247,7 +247,8 @@ class RegisterView(EntryMixin, LimitedFormMixin, FormView):
             if is_busy(form):
                 self.count("registration", amount=-1)
             return self.form_invalid(form)
-        Account.objects.filter(pk=user.pk).update(language=self.request.LANGUAGE_CODE)
+        user.account.language = self.request.LANGUAGE_CODE
+        user.account.save(update_fields=["language"])
         self.send_confirmation(user)
         login(self.request, user)
         response = redirect(next_url(self.request))

@@ -14,8 +14,8 @@ from two_factor.passwords import MAX_PASSWORD_LENGTH, is_password_of, normalized
 from .hashers import HashingBusy
 from .models import Account
 
-# Accounts of one address that one wish for a new password mails a link for.
-MOST_ACCOUNTS = 50
+# Accounts of one address that one wish for a new password mails a link for: some 50 kB of mail.
+MOST_ACCOUNTS = 200
 LAST_SUPERUSER = _(
     "You are the last administrator of this site. Make somebody else one first, "
     "then delete your account."

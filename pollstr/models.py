@@ -32,16 +32,23 @@ def name_key(name: str) -> str:
 class AccountManager(models.Manager):
     def of(self, user) -> "Account":
         """Return the row of ``user``; an account of before this table gets one now."""
-        return self.filter(pk=user.pk).first() or self.keep_name(user)
+        return getattr(user, "account", None) or self.keep_name(user)
 
     def keep_name(self, user) -> "Account":
         """Note the name of ``user``, unless another account has it but for case."""
         key = name_key(user.get_username())
         try:
             with transaction.atomic():
-                account, _ = self.update_or_create(pk=user.pk, defaults={"name_key": key})
+                return self.write(user, key)
         except IntegrityError:
-            account, _ = self.update_or_create(pk=user.pk, defaults={"name_key": None})
+            return self.write(user, None)
+
+    def write(self, user, key: str | None) -> "Account":
+        account = self.filter(pk=user.pk).first()
+        if account is None:
+            return self.create(user=user, name_key=key)
+        account.name_key = key
+        account.save(update_fields=["name_key"])
         return account
 
 

@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from pollstr.forms import MOST_ACCOUNTS
 from pollstr.models import Account
 from pollstr.password_reset import MOST_SPELLINGS, accounts_with
 from two_factor.tests.factories import TwoFactorFactory, UserFactory
@@ -22,6 +21,12 @@ from two_factor.tests.parallel import finish_mail
 pytestmark = pytest.mark.django_db
 RESET = reverse("password_reset")
 ADDRESS, NEW = "ada@example.com", "staple of another kind"
+MOST_ACCOUNTS = 10
+
+
+@pytest.fixture(autouse=True)
+def few_accounts(monkeypatch):
+    monkeypatch.setattr("pollstr.password_reset.MOST_ACCOUNTS", MOST_ACCOUNTS)
 
 
 @pytest.fixture
