@@ -10,6 +10,8 @@ real host: there is no public name, no certificate authority, and systemd is not
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -92,7 +94,9 @@ elif verb != "daemon-reload":
     sys.exit(f"systemctl {verb} is not known here")
 """
 
-START_POSTGRESQL = "pg_lsclusters --no-header | while read v c _; do pg_ctlcluster $v $c start; done"
+START_POSTGRESQL = (
+    "pg_lsclusters --no-header | while read v c _; do pg_ctlcluster $v $c start; done"
+)
 
 
 def blocks() -> list[tuple[str, str, str]]:
@@ -132,7 +136,14 @@ class Host:
     def make(self):
         packages = "ca-certificates,adduser,systemd,openssl,procps"
         subprocess.run(
-            ["debootstrap", f"--include={packages}", "--variant=minbase", SUITE, self.folder, MIRROR],
+            [
+                "debootstrap",
+                f"--include={packages}",
+                "--variant=minbase",
+                SUITE,
+                self.folder,
+                MIRROR,
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -141,7 +152,7 @@ class Host:
             subprocess.run(["mount", "--make-rslave", self.folder / kind], check=True)
         # Packages start no services of their own accord.
         self.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
-        self.write("/etc/hosts", "127.0.0.1 localhost polls.example.com\n")
+        self.write("/etc/hosts", f"127.0.0.1 localhost {socket.gethostname()} polls.example.com\n")
         shutil.copy("/etc/resolv.conf", self.folder / "etc/resolv.conf")
         shutil.copy(AUTHORITIES, self.folder / "etc/ssl/certs/ca-certificates.crt")
         repository = self.folder / "srv/pollstr.git"
@@ -176,9 +187,11 @@ class Host:
             for words, others in REPLACED.items():
                 content = content.replace(words, others)
             # sudo forgets the password of createsuperuser otherwise.
-            content = content.replace("sudo -u pollstr .venv/bin/python manage.py createsuperuser",
+            content = content.replace(
+                "sudo -u pollstr .venv/bin/python manage.py createsuperuser",
                 "sudo --preserve-env=DJANGO_SUPERUSER_PASSWORD -u pollstr .venv/bin/python manage.py "
-                "createsuperuser")
+                "createsuperuser",
+            )
             # PostgreSQL is started by its package on a real host.
             content = content.replace("adduser --system", f"{START_POSTGRESQL}\nadduser --system")
             self.run(content)
@@ -192,11 +205,18 @@ class Host:
         self.run(f"systemd-analyze verify {units}")
         self.run(f"curl --cacert {CERTIFICATE} --fail --silent https://polls.example.com/readyz")
         self.run("test $(find /srv/pollstr/backup -name '*.dump' -size +10k | wc -l) = 1")
-        admins = "from django.contrib.auth.models import User; assert User.objects.get().is_superuser"
-        self.run(f'cd /srv/pollstr/site && sudo -u pollstr .venv/bin/python manage.py shell -c "{admins}"')
+        admins = (
+            "from django.contrib.auth.models import User; assert User.objects.get().is_superuser"
+        )
+        self.run(
+            f'cd /srv/pollstr/site && sudo -u pollstr .venv/bin/python manage.py shell -c "{admins}"'
+        )
 
     def end(self):
-        subprocess.run(["chroot", self.folder, "pkill", "-f", "pollstr.wsgi"], check=False)
+        # By its number: a name would end the site's processes outside of the folder, too.
+        started = self.folder / "run/pollstr.pid"
+        if started.exists():
+            os.kill(int(started.read_text()), signal.SIGTERM)
         subprocess.run(["chroot", self.folder, "nginx", "-s", "stop"], check=False)
         stop = START_POSTGRESQL.replace("start;", "stop --mode immediate;")
         subprocess.run(["chroot", self.folder, "/bin/sh", "-c", stop], check=False)
