@@ -4,8 +4,11 @@ import time
 
 import pytest
 from django.urls import reverse
+from hypothesis import HealthCheck, given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
 
-from two_factor.models import Limit, Verification
+from two_factor.models import Limit, TwoFactor, Verification
 from two_factor.steps import WRONG_NUMBER
 
 from .pages import page, sentences
@@ -109,3 +112,29 @@ def test_a_number_given_up_is_forgotten_soon(take, clock, simulator):
     clock.shift(61)
     take("create", number=OTHER)
     assert [str(row.number) for row in Verification.objects.all()] == [OTHER]
+
+
+STEPS = st.lists(
+    st.sampled_from(["create", "resend", "call", "cancel", "confirm", "right", 5, 31, 200]),
+    max_size=14,
+)
+
+
+@given(steps=STEPS)
+@given_settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_order_of_steps_breaks_or_misleads(signed_in, user, clock, simulator, steps):
+    signed_in.force_login(user)
+    TwoFactor.objects.all().delete()
+    for step in steps:
+        if isinstance(step, int):
+            clock.shift(step)
+            continue
+        code = simulator.codes[-1] if step == "right" and simulator.codes else "999999"
+        name = "confirm" if step == "right" else step
+        url = reverse(f"two_factor:{name}")
+        response = signed_in.post(url, {"number": NUMBER, "code": code}, follow=True)
+        assert response.status_code in {200, 429, 404}
+        assert "from elsewhere" not in page(response)
+    assert signed_in.get(reverse("two_factor:phone")).status_code == 200
