@@ -25,15 +25,21 @@ class StrictModelAdmin(admin.ModelAdmin):
     """
 
     def lookup_allowed(self, lookup, value, request):
-        # PostgreSQL takes no NUL in a text.
-        return lookup in self.allowed_lookups(request) and "\0" not in str(value)
+        if "\0" in str(value) and lookup not in self.own_parameters(request):
+            # PostgreSQL takes no NUL in a text.
+            return False
+        return lookup in self.allowed_lookups(request)
+
+    def own_parameters(self, request) -> set[str]:
+        """Return the parameters of filters that look for their value among their choices."""
+        filters = self.get_list_filter(request)
+        return {each.parameter_name for each in filters if hasattr(each, "parameter_name")}
 
     def allowed_lookups(self, request) -> set[str]:
         """Return the names of parameters that the filters and dates beside the list use."""
-        names = set()
+        names = self.own_parameters(request)
         for list_filter in self.get_list_filter(request):
-            if parameter := getattr(list_filter, "parameter_name", None):
-                names.add(parameter)
+            if hasattr(list_filter, "parameter_name"):
                 continue
             field = list_filter if isinstance(list_filter, str) else list_filter[0]
             names.update(field + suffix for suffix in FILTER_SUFFIXES)
