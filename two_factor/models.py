@@ -279,7 +279,8 @@ class TwoFactor(models.Model):
         is_own = self.number is not None and str(self.number) == number
         limits, passed = Limit.objects.count_use(send_limits(self.user_id, number, address, is_own))
         if passed:
-            raise Limited(gettext("Too many codes were asked for."), passed[0].ends_at - now)
+            ends_at = max(limit.ends_at for limit in passed)
+            raise Limited(gettext("Too many codes were asked for."), ends_at - now)
         self.begin_wait(now)
         self.counted = limits
 
