@@ -131,6 +131,12 @@ INVISIBLE = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("address", ["ada@localhost", "ada@[10.0.0.1]", "ada@[IPv6:::1]", "ada@x"])
+def test_no_address_leads_into_our_own_network(user, address):
+    assert register(email=address).status_code == 200
+    assert not User.objects.filter(username="grace").exists()
+
+
 @pytest.mark.parametrize("blank", INVISIBLE, ids=lambda c: f"U+{ord(c):04X}")
 @pytest.mark.parametrize("address", ["ada@example.com{}", "ada@exam{}ple.com", "ada@{}example.com"])
 def test_no_address_holds_what_cannot_be_seen(user, blank, address):
