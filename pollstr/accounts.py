@@ -24,7 +24,7 @@ from django.views.generic import FormView, TemplateView
 from polls.kept import KeptMixin
 from polls.models import Ballot
 from polls.picks import leads_to_pick
-from two_factor.addresses import address_limits, client_address
+from two_factor.addresses import address_limits, client_address, limit_names
 from two_factor.forms import WRONG_PASSWORD, PasswordForm
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
@@ -228,7 +228,11 @@ class RegisterView(EntryMixin, LimitedFormMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/register.html"
     form_class = RegisterForm
-    too_many = gettext_lazy("Too many accounts were made from your internet address.")
+
+    def why_refused(self, limit) -> str:
+        if limit.name in limit_names("registration"):
+            return _("Too many accounts were made from your internet address.")
+        return self.too_many
 
     def limits(self):
         address = client_address(self.request)

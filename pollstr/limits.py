@@ -74,6 +74,9 @@ class LimitedFormMixin(HashingFormMixin):
             return self.say_when_again(limit)
         return super().post(request, *args, **kwargs)
 
+    def why_refused(self, limit) -> str:
+        return self.too_many
+
     def count(self, *names, amount=1):
         """Count once more for the limits with these names, and in the networks of an address."""
         counted = {each for name in names for each in limit_names(name)}
@@ -85,7 +88,7 @@ class LimitedFormMixin(HashingFormMixin):
 
     def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
-        problem = when_again(self.too_many, wait)
+        problem = when_again(self.why_refused(limit), wait)
         # What was typed is shown again, but not looked at: not even whether it was right.
         kwargs = self.get_form_kwargs() | {"data": None, "files": None}
         form = self.get_form_class()(**kwargs | {"initial": self.request.POST.dict()})
