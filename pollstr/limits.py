@@ -67,11 +67,14 @@ class LimitedFormMixin(HashingFormMixin):
     """
 
     too_many = gettext_lazy("Too many tries.")
+    # Names of limits that each form counts for, whatever is in it.
+    counted_names: tuple[str, ...] = ()
 
     def post(self, request, *args, **kwargs):
         limit = first_reached(self.limits())
         if limit:
             return self.say_when_again(limit)
+        self.count(*self.counted_names)
         return super().post(request, *args, **kwargs)
 
     def why_refused(self, limit) -> str:

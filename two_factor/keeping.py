@@ -141,7 +141,7 @@ class ChangeView(TwoFactorMixin, PasswordStepMixin, StartMixin, PhonePageMixin, 
     def post(self, request, *args, **kwargs):
         # Counted before the password is looked at, as with codes.
         try:
-            self.two_factor.count_guess()
+            self.count_password()
         except Limited as limited:
             typed = {"number": request.POST.get("number", "")}
             return self.render_problem(limited, ChangeForm(request.user, initial=typed))
