@@ -99,10 +99,9 @@ class RecoveryCodesView(TwoFactorMixin, StepMixin, TemplateView):
     template_name = "two_factor/recovery_codes.html"
 
     def get_context_data(self, **kwargs):
-        user = self.request.user
-        left = RecoveryCode.objects.unused().filter(user=user).count()
-        newest = RecoveryCode.objects.newest(user)
-        return super().get_context_data(left=left, newest=newest, **kwargs)
+        return super().get_context_data(
+            **RecoveryCode.objects.state_of(self.request.user), **kwargs
+        )
 
     def get_return_url(self):
         return with_next("two_factor:recovery_codes", self.next_url)
