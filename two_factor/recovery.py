@@ -86,7 +86,8 @@ class RecoveryCodeQuerySet(models.QuerySet):
 
         With ``generation`` only while that is the generation of the user's verified number.
         Raises NotVerified otherwise: a reset, which voids the codes, must have the last word.
-        With ``newest`` only while that is the name of the present set. Raises AlreadyRenewed otherwise.
+        With ``newest`` only while that is the name of the present set of codes. Raises
+        AlreadyRenewed otherwise.
         """
         if generation is not None:
             rows = user._meta.apps.get_model("two_factor", "TwoFactor").objects
