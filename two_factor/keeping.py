@@ -13,7 +13,7 @@ from . import client, signals
 from .forms import ChangeForm, RecoveryForm
 from .history import Event
 from .mixins import TwoFactorMixin, redirect_to_two_factor, with_next
-from .models import Limited, TwoFactor
+from .models import Limited, TwoFactor, reserved_sends
 from .recovery import AlreadyRenewed, NotVerified, RecoveryCode
 from .steps import (
     VERIFICATION,
@@ -161,6 +161,7 @@ class LimitsView(TemplateView):
     def get_context_data(self, **kwargs):
         return super().get_context_data(
             settings=settings,
+            reserved=reserved_sends(),
             # Translators: between the times to wait: 30 seconds, then 60 seconds, then 3 minutes
             waits=_(", then ").join(map(in_words, settings.VERIFY_RESEND_WAITS)),
             lock=in_words(settings.VERIFY_LOCK_SECONDS),
