@@ -59,6 +59,7 @@ class EventQuerySet(models.QuerySet):
             events,
             user=None,
             at=TruncDay("at", tzinfo=UTC),
+            number="",
             address="",
             range_key="",
             seconds=None,
