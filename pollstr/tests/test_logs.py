@@ -52,7 +52,7 @@ def test_a_request_is_one_line(client, lines):
         ("/nowhere/hidden/", None, 404),
         ("/r/hidden/", "r/<str:code>/", 404),
         ("/reset/hidden/hidden/", "reset/<uidb64>/<token>/", 200),
-        ("/polls/1/?link=hidden", "polls/<int:pk>/", 302),
+        ("/polls/1/?link=hidden", "polls/<id:pk>/", 302),
     ],
 )
 def test_a_path_is_told_by_its_route_alone(client, lines, path, route, status):
