@@ -255,8 +255,9 @@ def test_the_ways_of_a_vote(author):
     for other, choices in [(poll, []), (poll, ["0"]), (several, [several.choices.first().pk])]:
         assert_translatable(author.post(other.url("vote"), {"choice": choices}))
     for other, statuses in [(closed, [409]), (upcoming, [409]), (final, [302, 409])]:
-        for status in statuses:
-            response = author.post(other.url("vote"), {"choice": other.choices.first().pk})
+        # Another vote than before: the same one sent again has the same answer.
+        for status, choice in zip(statuses, other.choices.all(), strict=False):
+            response = author.post(other.url("vote"), {"choice": choice.pk})
             assert_translatable(response, status)
     for _ in range(2):
         response = author.post(poll.url("vote"), {"choice": poll.choices.first().pk}, follow=True)
