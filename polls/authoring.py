@@ -22,8 +22,9 @@ from django.views.generic.detail import SingleObjectMixin
 
 from two_factor.mixins import TwoFactorMixin
 from two_factor.models import DAY, HOUR, Limit, Limited
-from two_factor.steps import client_address, when_again
+from two_factor.steps import when_again
 
+from .address_limit import AddressLimit
 from .ballots import MIN_SHARED
 from .fields import filled
 from .forms import (
@@ -40,7 +41,7 @@ from .models import TRASH_LIFE, Poll
 TYPED = "typed_polls"
 MAX_TYPED_BYTES = 100_000
 # Forms that one internet address may leave with us an hour while signed out: each is a session.
-MAX_TYPED_PER_HOUR = 30
+TYPED_POLLS = AddressLimit("typed polls", most=30, seconds=HOUR)
 # Sends of the form of a poll by one account in an hour. An author who tries needs far fewer, and
 # each that is refused costs us as much as one that is saved.
 MAX_SENDS_PER_HOUR = 120
@@ -162,8 +163,7 @@ class WritingMixin(LimitedMixin, TwoFactorMixin):
         messages.info(self.request, KEPT if is_kept else NOT_KEPT)
 
     def may_keep_of_strangers(self) -> bool:
-        address = client_address(self.request)
-        return Limit.objects.add("typed polls", address, HOUR).count <= MAX_TYPED_PER_HOUR
+        return not TYPED_POLLS.count(self.request)
 
     def kept_typed(self) -> QueryDict | None:
         """Return what this user typed here before the gate."""
