@@ -1,7 +1,8 @@
 """Follow docs/deploy.md in a fresh Debian 13: ``python -m docs.follow_deploy`` as root.
 
-Afterwards the commands of the other documents are run. Every ``sh`` block from "A plain Linux host" on is run in order, and every block with a file's
-content is written to the path named before it. The first command that fails ends the run.
+Every ``sh`` block from "A plain Linux host" on is run in order, and every block with a file's
+content is written to the path named before it. Then the commands of the other documents are run.
+The first command that fails ends the run.
 
 It needs debootstrap and some three minutes. ``REPLACED`` and ``SYSTEMCTL`` list what differs from a
 real host: there is no public name, no certificate authority, and systemd is not the first process.
@@ -122,7 +123,7 @@ def blocks() -> list[tuple[str, str, str]]:
 
 
 def other_commands() -> list[str]:
-    """Return the commands for this host that stand in the other documents, as the guide runs them."""
+    """Return the commands of the other documents as they are typed on this host."""
     found = []
     for name in ["operate.md", "two-factor.md", "voting.md"]:
         lines = re.findall(
