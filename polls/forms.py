@@ -2,7 +2,6 @@ import json
 from collections import defaultdict
 
 from django import forms
-from django.core import signing
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -44,8 +43,6 @@ TRADED_ERROR = _(
     "must stay. For another wording make a copy."
 )
 CLASH_ERROR = _("Someone changed this poll at the same moment. Nothing was saved. Save again.")
-# What the hidden field "writer" of a form is signed with.
-WRITER_SALT = "polls.writer"
 MEANWHILE = _(
     "While you had this page open somebody voted, or the poll closed, so less of it may change "
     "now. Nothing was saved. This is what may change:"
@@ -511,6 +508,7 @@ class ReopenForm(forms.Form):
         error_messages={"required": _("Say why: whoever voted can read it.")},
         help_text=_("Everybody can read it in the history of the poll."),
     )
+    writer = HiddenField()
 
     def __init__(self, poll, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -539,18 +537,6 @@ def version_of(poll, choices) -> str:
     texts = [(choice.pk, choice.text) for choice in choices]
     text = json.dumps([fields, texts], default=str)
     return salted_hmac("polls.version", text, algorithm="sha256").hexdigest()[:32]
-
-
-def signed_writer(user) -> str:
-    return signing.dumps(user.pk, salt=WRITER_SALT, compress=False)
-
-
-def read_writer(signed: str) -> int | None:
-    """Return the id of the user whom a form was made for, None where it names nobody."""
-    try:
-        return signing.loads(signed, salt=WRITER_SALT)
-    except signing.BadSignature:
-        return None
 
 
 def as_clocks_show(zone) -> str:

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.authoring import MAX_TYPED_BYTES, TYPED
 from polls.models import Poll
+from polls.typed_forms import MAX_TYPED_BYTES, TYPED
 
 from . import people
 from .factories import PollFactory
