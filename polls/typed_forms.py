@@ -8,16 +8,16 @@ from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
-from two_factor.models import HOUR, Limit
-from two_factor.steps import client_address
+from two_factor.models import HOUR
 
+from .address_limit import AddressLimit
 from .picks import is_from_own_page
 
 # The session's key for what was typed before the gate: values by field, by the page's path.
 TYPED = "typed_polls"
 MAX_TYPED_BYTES = 100_000
 # Forms that one internet address may leave with us an hour while signed out: each is a session.
-MAX_TYPED_PER_HOUR = 30
+TYPED_POLLS = AddressLimit("typed polls", most=30, seconds=HOUR)
 # What the hidden field "writer" of a form is signed with.
 WRITER_SALT = "polls.writer"
 
@@ -54,8 +54,7 @@ class TypedMixin:
         messages.info(self.request, KEPT if is_kept else NOT_KEPT)
 
     def may_keep_of_strangers(self) -> bool:
-        address = client_address(self.request)
-        return Limit.objects.add("typed polls", address, HOUR).count <= MAX_TYPED_PER_HOUR
+        return not TYPED_POLLS.count(self.request)
 
     def kept_typed(self) -> QueryDict | None:
         """Return what this user typed here before the gate."""

@@ -24,11 +24,12 @@ from django.views.generic import FormView, TemplateView
 from polls.kept import KeptMixin
 from polls.models import Ballot
 from polls.picks import leads_to_pick
+from two_factor.addresses import address_limits, client_address
 from two_factor.forms import WRONG_PASSWORD, PasswordForm
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
 from two_factor.models import DAY, HOUR, Limit, Limited, TwoFactor
-from two_factor.steps import PasswordStepMixin, client_address
+from two_factor.steps import PasswordStepMixin
 
 from .backends import find_user
 from .devices import device_for, remember
@@ -96,7 +97,8 @@ def most_registrations() -> int:
 
 
 def mails_by(request):
-    return "mail by address", client_address(request), MOST_MAILS_BY_ADDRESS, HOUR
+    address = client_address(request)
+    return address_limits("mail by address", address, MOST_MAILS_BY_ADDRESS, HOUR)
 
 
 def note_sign_in(request, response, user):
@@ -149,27 +151,28 @@ class LoginView(EntryMixin, LimitedFormMixin, views.LoginView):
     def limits(self):
         return self.failure_limits() + self.success_limits()
 
-    def values(self):
-        name = as_looked_up(self.request.POST.get("username", ""), MAX_NAME_LENGTH)
-        address = client_address(self.request)
-        return {"name and address": f"{name} {address}", "name": name, "address": address}
+    @property
+    def name(self) -> str:
+        return as_looked_up(self.request.POST.get("username", ""), MAX_NAME_LENGTH)
 
     def failure_limits(self):
-        values = self.values()
-        device = device_for(self.request, values["name"])
+        device = device_for(self.request, self.name)
         if device:
-            value = f"{device} {values['name']}"
+            value = f"{device} {self.name}"
             return [("sign-in by device", value, MOST_FAILED_BY_DEVICE, SIGN_IN_WINDOW)]
-        return [
-            (f"sign-in by {key}", values[key], most, SIGN_IN_WINDOW)
-            for key, most in MOST_FAILED_SIGN_INS.items()
-        ]
+        most = {key: (most, SIGN_IN_WINDOW) for key, most in MOST_FAILED_SIGN_INS.items()}
+        return self.limits_by("sign-in by", most)
 
     def success_limits(self):
-        values = self.values()
+        return self.limits_by("signed in by", MOST_SIGN_INS)
+
+    def limits_by(self, kind: str, most: dict[str, tuple[int, int]]) -> list[tuple]:
+        """Return the limits by name, by address, and by both."""
+        name, address = self.name, client_address(self.request)
         return [
-            (f"signed in by {key}", values[key], most, seconds)
-            for key, (most, seconds) in MOST_SIGN_INS.items()
+            *address_limits(f"{kind} name and address", address, *most["name and address"], name),
+            (f"{kind} name", name, *most["name"]),
+            *address_limits(f"{kind} address", address, *most["address"]),
         ]
 
     def form_invalid(self, form):
@@ -178,17 +181,17 @@ class LoginView(EntryMixin, LimitedFormMixin, views.LoginView):
         return super().form_invalid(form)
 
     def count_failure(self):
-        uses = [(name, value, seconds) for name, value, _, seconds in self.failure_limits()]
         # In one transaction, so that a name that nobody has takes as long as another.
         with transaction.atomic():
-            counts = {limit.name: limit.count for limit in Limit.objects.add_each(uses)}
-            user = find_user(self.values()["name"])
+            limits, _passed = Limit.objects.count_use(self.failure_limits())
+            counts = {limit.name: limit.count for limit in limits}
+            user = find_user(self.name)
             count = counts.get("sign-in by device") or counts["sign-in by name"]
             if user and count <= MOST_FAILURES_NOTED:
                 note(user, AccountEvent.Kind.REFUSED, client_address(self.request))
 
     def form_valid(self, form):
-        self.count(*(name for name, *_ in self.success_limits()))
+        Limit.objects.count_use(self.success_limits())
         try:
             response = super().form_valid(form)
         except get_user_model().NotUpdated:
@@ -230,8 +233,8 @@ class RegisterView(EntryMixin, LimitedFormMixin, FormView):
     def limits(self):
         address = client_address(self.request)
         return [
-            ("registration", address, most_registrations(), HOUR),
-            ("refused registration", address, MOST_REFUSED_REGISTRATIONS, HOUR),
+            *address_limits("registration", address, most_registrations(), HOUR),
+            *address_limits("refused registration", address, MOST_REFUSED_REGISTRATIONS, HOUR),
         ]
 
     def form_invalid(self, form):
@@ -259,10 +262,10 @@ class RegisterView(EntryMixin, LimitedFormMixin, FormView):
         """Send a link to confirm the address; without it the account is as good as with it."""
         limits = [
             ("registration mail", as_mailbox(user.email), MOST_MAILS, HOUR),
-            mails_by(self.request),
+            *mails_by(self.request),
         ]
         if settings.SENDS_MAIL and user.email and not first_reached(limits):
-            Limit.objects.add_each([(name, value, HOUR) for name, value, *_ in limits])
+            Limit.objects.count_use(limits)
             send_email_link(self.request, user, user.email)
 
 
@@ -368,7 +371,7 @@ class EmailView(PasswordOnceMoreMixin, FormView):
 
     def limits(self):
         to = as_mailbox(self.request.POST.get("email", ""))
-        by_address = [("email to", to, MOST_MAILS, HOUR), mails_by(self.request)] if to else []
+        by_address = [("email to", to, MOST_MAILS, HOUR), *mails_by(self.request)] if to else []
         own = ("email", self.request.user.pk, MOST_MAILS, HOUR)
         return [*super().limits(), own, *by_address]
 
@@ -414,7 +417,7 @@ class EmailLinkView(SignedInMixin, LimitedFormMixin, FormView):
     def limits(self):
         user = self.request.user
         to = ("email to", as_mailbox(user.email), MOST_MAILS, HOUR)
-        return [("email", user.pk, MOST_MAILS, HOUR), to, mails_by(self.request)]
+        return [("email", user.pk, MOST_MAILS, HOUR), to, *mails_by(self.request)]
 
     def form_valid(self, form):
         self.count("email", "email to", "mail by address")

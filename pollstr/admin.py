@@ -43,6 +43,11 @@ def count_use(name: str, value, most: int, reason: str):
     if limit.count > most:
         raise Limited(reason, limit.ends_at - timezone.now())
 
+
+@admin.register(Group)
+class GroupAdmin(StrictModelAdmin, auth_admin.GroupAdmin):
+    """Groups. Only superusers change them: others could give themselves every permission."""
+
     def has_add_permission(self, request):
         return request.user.is_superuser
 

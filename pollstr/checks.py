@@ -241,23 +241,33 @@ def all_regions(app_configs, **kwargs):
 
 @register(Tags.security)
 def voter_key(app_configs, **kwargs):
-    if settings.DEBUG:
+    if settings.DEBUG or settings.VOTER_KEY != settings.SECRET_KEY:
         return []
-    if settings.VOTER_KEY == settings.SECRET_KEY:
-        problem = "is SECRET_KEY, so it would change with it and everyone could vote again"
-    elif len(settings.VOTER_KEY) < MIN_VOTER_KEY:
-        problem = (
-            f"has fewer than {MIN_VOTER_KEY} characters: whoever guesses it can tell from a copy "
-            "of the database who voted what"
+    problem = "VOTER_KEY is SECRET_KEY, so it would change with it and everyone could vote again."
+    return [Error(problem, hint="Give SECRET_KEY another value.", id="pollstr.E010")]
+
+
+@register(Tags.security, deploy=True)
+def short_voter_key(app_configs, **kwargs):
+    """Name a key that can be guessed. It does not stop the start.
+
+    A site that has such a key and open polls cannot change it: everyone could vote again.
+    """
+    if len(settings.VOTER_KEY) >= MIN_VOTER_KEY:
+        return []
+    return [
+        Error(
+            f"VOTER_KEY has fewer than {MIN_VOTER_KEY} characters: anyone who guesses it can tell "
+            "from a copy of the database who voted what.",
+            hint=NEW_VOTER_KEY,
+            id="pollstr.E012",
         )
-    else:
-        return []
-    return [Error(f"VOTER_KEY {problem}.", hint=NEW_VOTER_KEY, id="pollstr.E010")]
+    ]
 
 
 @register(Tags.security, deploy=True)
 def weak_voter_key(app_configs, **kwargs):
-    if len(settings.VOTER_KEY) >= GOOD_VOTER_KEY:
+    if not MIN_VOTER_KEY <= len(settings.VOTER_KEY) < GOOD_VOTER_KEY:
         return []
     return [
         Warning(

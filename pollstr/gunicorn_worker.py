@@ -47,6 +47,8 @@ STALLED_SECONDS = 30
 LINGER_SECONDS = 5
 # Seconds that half a request gets to arrive when the worker stops.
 STOP_REQUEST_SECONDS = 5
+# Seconds that a connection counts as just opened.
+NEW_SECONDS = 1
 # File descriptors that are not connections: database, log, static files.
 OTHER_FILES = 100
 
@@ -212,6 +214,15 @@ class Channel(HTTPChannel):
     @property
     def waits_since(self) -> float:
         return self.request_began if self.request else self.last_activity
+
+    def may_close_at_stop(self, took) -> bool:
+        """Whether nothing is lost with the connection, ``took`` seconds after the stop."""
+        if not self.is_waiting:
+            return False
+        if self.request:
+            return took > STOP_REQUEST_SECONDS
+        # The first request of a connection just opened may be on its way.
+        return self.has_answered or time.time() - self.creation_time > NEW_SECONDS
 
     def is_overdue(self, now, keepalive) -> bool:
         if self.linger_until:
@@ -425,8 +436,10 @@ class BufferingWorker(Worker):
         began = time.monotonic()
         while (took := time.monotonic() - began) < self.cfg.graceful_timeout:
             self.notify()
+            # What has arrived by now is read before its connection counts as idle.
+            self.loop.once(0)
             for channel in self.loop.channels():
-                if channel.is_waiting and (not channel.request or took > STOP_REQUEST_SECONDS):
+                if channel.may_close_at_stop(took):
                     channel.handle_close()
             if not self.loop.channels():
                 break

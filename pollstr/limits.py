@@ -6,6 +6,7 @@ import unicodedata
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from two_factor.addresses import limit_names
 from two_factor.models import Limit
 from two_factor.steps import when_again
 
@@ -74,9 +75,10 @@ class LimitedFormMixin(HashingFormMixin):
         return super().post(request, *args, **kwargs)
 
     def count(self, *names, amount=1):
-        """Count once more for the limits with these names."""
+        """Count once more for the limits with these names, and in the networks of an address."""
+        counted = {each for name in names for each in limit_names(name)}
         uses = [
-            (name, value, seconds) for name, value, _, seconds in self.limits() if name in names
+            (name, value, seconds) for name, value, _, seconds in self.limits() if name in counted
         ]
         if uses:
             Limit.objects.add_each(uses, amount)

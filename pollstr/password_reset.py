@@ -15,10 +15,10 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlencode, urlsafe_base64_encode
 from django.views.generic import FormView
 
+from two_factor.addresses import address_limits, client_address
 from two_factor.mail import after_answer, deliver, language_of
 from two_factor.mixins import is_safe_next, next_url, with_next
 from two_factor.models import HOUR
-from two_factor.steps import client_address
 
 from .accounts import MOST_MAILS, NewPasswordMixin, next_context
 from .devices import remember
@@ -49,7 +49,7 @@ class PasswordResetView(LimitedFormMixin, FormView):
         address = client_address(self.request)
         return [
             ("reset", email, MOST_MAILS, HOUR),
-            ("reset by address", address, MOST_RESETS_BY_ADDRESS, HOUR),
+            *address_limits("reset by address", address, MOST_RESETS_BY_ADDRESS, HOUR),
         ]
 
     def get_context_data(self, **kwargs):

@@ -50,3 +50,21 @@ def networks_of(address: str) -> list[tuple[str, int]]:
         for length, multiple in WIDER_NETWORKS.items():
             networks.append((str(network.supernet(new_prefix=length)), multiple))
     return networks
+
+
+def address_limits(
+    name: str, address: str, most: int, seconds: int, about: str = ""
+) -> list[tuple]:
+    """Return the limits of ``address`` and its wider networks: name, value, most and seconds each.
+
+    ``about`` is what else each value names, such as an account.
+    """
+    return [
+        (each, f"{about} {network}" if about else network, most * multiple, seconds)
+        for each, (network, multiple) in zip(limit_names(name), networks_of(address), strict=False)
+    ]
+
+
+def limit_names(name: str) -> list[str]:
+    """Return the names of the limits that ``address_limits`` makes of ``name``."""
+    return [name, *(f"{name} /{length}" for length in WIDER_NETWORKS)]

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from phonenumber_field.modelfields import PhoneNumberField
 
 from . import signals
-from .addresses import networks_of
+from .addresses import address_limits, limit_names
 from .history import Event, record
 from .recovery import RecoveryCode  # noqa: F401 (a model too, which Django looks for here)
 
@@ -97,6 +97,19 @@ class LimitManager(models.Manager):
         """Add ``amount`` to each of several limits, given as name, value and seconds."""
         return self.add_to([self.unused(*use) for use in uses], amount)
 
+    def count_use(self, allowed: list[tuple]) -> "tuple[list[Limit], list[Limit]]":
+        """Count once more for each limit, given as name, value, the most there may be and seconds.
+
+        Return all of them, and those that were passed.
+        """
+        limits = self.add_each([(name, value, seconds) for name, value, _, seconds in allowed])
+        passed = [
+            limit
+            for limit, (_, _, most, _) in zip(limits, allowed, strict=True)
+            if limit.count > most
+        ]
+        return limits, passed
+
     def add_to(self, limits: "list[Limit]", amount: int) -> "list[Limit]":
         """Add ``amount`` to each of ``limits`` and return them with their counts.
 
@@ -152,30 +165,31 @@ class Limit(models.Model):
         return f"{self.count} until {self.ends_at}"
 
 
-def send_limits(user_id: int, number: str, address: str, is_own: bool) -> list[tuple[tuple, int]]:
-    """Return each limit that one message counts against (name, value, seconds), and its most.
+def send_limits(user_id: int, number: str, address: str, is_own: bool) -> list[tuple]:
+    """Return each limit that one message counts against: name, value, most and seconds.
 
     ``is_own`` says that ``number`` is the verified number of this user. Such sends have counts of
     their own, so that no one else can use them up by asking for codes to this number or range.
     """
     most_a_day = settings.VERIFY_SENDS_PER_DAY
-    per_address = [
-        (("address" if multiple == 1 else "network", network, HOUR), multiple)
-        for network, multiple in networks_of(address)
-    ]
     limits = [
-        (("user", user_id, HOUR), settings.VERIFY_SENDS_PER_USER),
-        (("own number" if is_own else "number", number, HOUR), settings.VERIFY_SENDS_PER_NUMBER),
-        *((use, multiple * settings.VERIFY_SENDS_PER_IP) for use, multiple in per_address),
+        ("user", user_id, settings.VERIFY_SENDS_PER_USER, HOUR),
+        ("own number" if is_own else "number", number, settings.VERIFY_SENDS_PER_NUMBER, HOUR),
+        *address_limits("address", address, settings.VERIFY_SENDS_PER_IP, HOUR),
     ]
     if is_own:
-        return [*limits, (("site", "", DAY), most_a_day)]
+        return [*limits, ("site", "", most_a_day, DAY)]
     return [
         *limits,
         # Fraud runs through neighbouring numbers: a range is all that share all but four digits.
-        (("prefix", number[:-4], HOUR), settings.VERIFY_SENDS_PER_PREFIX),
-        (("site", "", DAY), most_a_day - most_a_day // RESERVED_PART),
+        ("prefix", number[:-4], settings.VERIFY_SENDS_PER_PREFIX, HOUR),
+        ("site", "", most_a_day - reserved_sends(), DAY),
     ]
+
+
+def reserved_sends() -> int:
+    """Return how many of a day's codes are kept for people whose number is already verified."""
+    return settings.VERIFY_SENDS_PER_DAY // RESERVED_PART
 
 
 # The limits that one person's codes use up; the others are shared by many people.
@@ -263,11 +277,10 @@ class TwoFactor(models.Model):
         """
         now = timezone.now()
         is_own = self.number is not None and str(self.number) == number
-        uses, most = zip(*send_limits(self.user_id, number, address, is_own), strict=True)
-        limits = Limit.objects.add_each(uses)
-        for limit, allowed in zip(limits, most, strict=True):
-            if limit.count > allowed:
-                raise Limited(gettext("Too many codes were asked for."), limit.ends_at - now)
+        limits, passed = Limit.objects.count_use(send_limits(self.user_id, number, address, is_own))
+        if passed:
+            ends_at = max(limit.ends_at for limit in passed)
+            raise Limited(gettext("Too many codes were asked for."), ends_at - now)
         self.begin_wait(now)
         self.counted = limits
 
@@ -300,11 +313,14 @@ class TwoFactor(models.Model):
         """
         keep, is_forgiven = set(keep), True
         if was_asked:
-            refused = [("refused", self.user_id, HOUR), ("refused address", address, HOUR)]
-            by_user, by_address = Limit.objects.add_each(refused)
-            is_forgiven = by_user.count <= FORGIVEN_SENDS
-            if by_address.count > FORGIVEN_PER_SEND * settings.VERIFY_SENDS_PER_IP:
-                keep |= {"address", "network"}
+            most = FORGIVEN_PER_SEND * settings.VERIFY_SENDS_PER_IP
+            by_address = address_limits("refused address", address, most, HOUR)
+            by_user = ("refused", self.user_id, FORGIVEN_SENDS, HOUR)
+            _limits, passed = Limit.objects.count_use([by_user, *by_address])
+            names = {limit.name for limit in passed}
+            is_forgiven = "refused" not in names
+            if names - {"refused"}:
+                keep |= set(limit_names("address"))
         self.take_back(lambda limit: limit.name not in keep)
         if is_forgiven:
             counted = self.row().filter(sends__gt=0)

@@ -120,7 +120,7 @@ def test_nothing_typed_makes_no_session(client):
 
 
 def test_strangers_of_one_address_leave_so_much_an_hour(monkeypatch):
-    monkeypatch.setattr(typed_forms, "MAX_TYPED_PER_HOUR", 3)
+    monkeypatch.setattr(typed_forms.TYPED_POLLS, "most", 3)
     for _visit in range(6):
         Client().post(NEW, typed(**FIELDS))
     assert Session.objects.count() == 3

@@ -420,7 +420,8 @@ def test_a_request_under_way_is_answered_before_the_worker_stops(tmp_path):
             ask(port, BODY + b"\r\n")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {"Handling signal: term", "Shutting down: Master"} <= {line["message"] for line in lines}
-    assert {line["level"] for line in lines} <= {"INFO"}
+    # waitress may warn that a request waited for a thread.
+    assert {line["level"] for line in lines} <= {"INFO", "WARNING"}
 
 
 def test_half_a_request_does_not_keep_the_worker_from_stopping(tmp_path):

@@ -10,6 +10,7 @@ from django.urls import reverse
 from conftest import verify
 from polls.models import Ballot, Figure, Report
 from polls.tests.factories import PollFactory
+from pollstr.today import limits_told
 from two_factor.history import Event
 from two_factor.models import DAY, HOUR, Limit
 from two_factor.tests.factories import TwoFactorFactory
@@ -177,6 +178,55 @@ def test_it_tells_which_limits_were_used_up(owner, settings):
     text = owner.get(URL).text
     assert "2 ×: codes to one number in an hour" in text
     assert "codes to one user" not in text
+
+
+@pytest.mark.parametrize(("left", "is_told"), [(3, False), (2, True), (1, True), (0, True)])
+def test_it_tells_when_the_codes_left_are_kept_for_verified_numbers(owner, settings, left, is_told):
+    settings.VERIFY_SENDS_PER_DAY = 10
+    Limit.objects.add("site", "", DAY, 10 - left)
+    response = owner.get(URL)
+    assert f"<strong>{left}</strong> of 10" in response.text
+    assert ("nobody new can vote" in alarms_of(response)) == is_told
+    assert ("kept for people whose number is verified already" in response.text) == (left > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("own number", "codes to one verified number in an hour"),
+        ("unclear number", "codes of unknown outcome to one number in an hour"),
+        ("refused address /48", "codes that Vonage refused, from one address in an hour"),
+        ("sign-in by device", "failed sign-ins in one browser of an account"),
+        ("sign-in by name and address /56", "failed sign-ins by one name and address"),
+        ("signed in by name", "sign-ins by one name in a day"),
+        ("signed in by address /48", "sign-ins by one address in ten minutes"),
+        ("refused registration", "refused registrations from one address in an hour"),
+        ("reset by address", "wishes for a new password from one address in an hour"),
+        ("mail by address", "links to confirm an email address from one address in an hour"),
+        ("email to", "links to confirm one mailbox in an hour"),
+        ("typed polls", "polls typed by people who were not signed in"),
+        ("poll changes", "changes of polls with votes by one account in an hour"),
+        ("reports", "reports by one account in a day"),
+    ],
+)
+def test_it_names_each_limit(owner, name, label):
+    Limit.objects.add(name, "x", HOUR, limits_told()[name][1])
+    assert f"1 ×: {label}" in owner.get(URL).text
+
+
+def test_no_two_limits_are_called_alike():
+    labels = [label for label, _most in limits_told().values()]
+    assert len(set(labels)) == len(labels)
+
+
+def test_it_tells_of_networks(owner, client, monkeypatch):
+    monkeypatch.setattr("polls.listing.SEARCHES.most", 2)
+    for n in range(8):
+        client.get("/polls/", {"q": "tea"}, REMOTE_ADDR=f"2001:db8:1:{n:x}00::1")
+    text = owner.get(URL).text
+    assert "1 ×: searches by one address in ten minutes, counted for its IPv6 network /48" in text
+    assert "network /56" not in text
+    assert "searches by one address in ten minutes</li>" not in text
 
 
 def test_it_names_nobody(owner):

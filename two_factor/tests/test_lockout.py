@@ -1,11 +1,13 @@
 """What strangers can do to people who have verified their number, and what they cannot."""
 
+from contextlib import suppress
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from two_factor.addresses import networks_of
-from two_factor.models import RESERVED_PART, Limit, Limited, TwoFactor
+from two_factor.models import FORGIVEN_PER_SEND, RESERVED_PART, Limit, Limited, TwoFactor
 
 from .factories import TwoFactorFactory, UserFactory
 from .parallel import in_parallel
@@ -140,3 +142,17 @@ def test_taking_back_at_once_loses_no_count(settings):
 
     assert set(in_parallel(16, send_and_take_back)) == {None}
     assert not Limit.objects.exclude(count=0).exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "kept"), [("2001:db8:1:{n:x}00::/64", 3), ("2001:db8:{n:x}::/64", 0)]
+)
+def test_refused_sends_of_one_host_are_forgiven_within_bounds(settings, template, kept):
+    settings.VERIFY_SENDS_PER_IP = 1
+    settings.VERIFY_SENDS_PER_PREFIX = 100
+    for n in range(3 * FORGIVEN_PER_SEND + 10):
+        two_factor = TwoFactorFactory(number=None)
+        with suppress(Limited):
+            two_factor.count_send(f"+1202555{3000 + n}", template.format(n=n))
+            two_factor.uncount_send(template.format(n=n))
+    assert Limit.objects.filter(name="address", count=1).count() == kept
