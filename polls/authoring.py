@@ -224,7 +224,7 @@ class NewView(MakingMixin, WritingMixin, FormView):
         return self.answer()
 
     def get_initial(self):
-        return super().get_initial() | {"nonce": get_random_string(22)}
+        return super().get_initial() | {"nonce": new_nonce()}
 
     def get_form_kwargs(self):
         draft = Poll(author=self.request.user, published_at=None)
@@ -256,8 +256,8 @@ class NewView(MakingMixin, WritingMixin, FormView):
         poll = own.filter(sent_hash=form.instance.sent_hash).first()
         if poll is None:
             return None
-        if poll.trashed_at:
-            # Made again on purpose.
+        if poll.trashed_at or (poll.is_draft and poll.is_closed):
+            # Made again on purpose. A draft whose end was moved and is past cannot be published.
             form.instance.sent_hash = None
             return None
         if poll.is_draft:
@@ -265,14 +265,19 @@ class NewView(MakingMixin, WritingMixin, FormView):
         return self.saved(poll, published(poll))
 
 
-def sent_hash(data) -> str | None:
+def new_nonce() -> str:
+    return get_random_string(22)
+
+
+def sent_hash(data, path="") -> str | None:
     """Return what tells a form that is sent twice: its nonce with all that was typed, hashed.
 
-    None where there is no nonce. Which button was pressed makes no difference.
+    None where there is no nonce. Which button was pressed makes no difference. ``path`` tells the
+    forms of one page apart, which share a nonce.
     """
     if not data.get("nonce"):
         return None
-    text = json.dumps(sorted(typed_in(data, NOT_CONTENT).items()))
+    text = path + json.dumps(sorted(typed_in(data, NOT_CONTENT).items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -454,13 +459,21 @@ class CopyView(MakingMixin, LimitedMixin, OwnPollMixin, TemplateResponseMixin, V
     template_name = "polls/limited.html"
 
     def answer(self):
-        try:
-            count_poll(self.request.user)
-        except Limited as limited:
-            return self.render_limited(limited)
-        copy = self.object.copy_for(self.request.user)
+        hashed = sent_hash(self.request.POST, self.request.path)
+        # The row of the original is locked: a second click waits for the copy of the first.
+        copy = self.sent_before(hashed)
+        if copy is None or copy.trashed_at:
+            try:
+                count_poll(self.request.user)
+            except Limited as limited:
+                return self.render_limited(limited)
+            copy = self.object.copy_for(self.request.user, None if copy else hashed)
         messages.success(self.request, _("This is a copy, a draft without dates and votes."))
         return redirect("polls:edit", copy.pk)
+
+    def sent_before(self, hashed) -> Poll | None:
+        """Return the copy that the same button of the same page has made already."""
+        return hashed and Poll.objects.filter(author=self.request.user, sent_hash=hashed).first()
 
 
 class TrashView(ChangingMixin, TemplateView):

@@ -450,6 +450,25 @@ def test_everybody_finds_the_way(client):
     assert "My polls" not in client.get("/polls/").text
 
 
+@pytest.mark.parametrize("browser", ["client", "signed_in", "verified"])
+def test_where_none_may_be_made_no_page_leads_there(request, settings, browser):
+    settings.POLLS_PER_DAY = 0
+    browser = request.getfixturevalue(browser)
+    closed = PollFactory(closes_at=timezone.now())
+    for path in ["/polls/", "/polls/?show=closed", f"/p/{closed.slug}/", "/terms/"]:
+        text = browser.get(path).text
+        assert "/polls/new/" not in text
+        assert "Make one" not in text
+
+
+def test_those_with_the_permission_find_the_way_from_their_own_polls(verified, user, settings):
+    settings.POLLS_PER_DAY = 0
+    user.user_permissions.add(Permission.objects.get(codename="add_poll"))
+    text = verified.get("/polls/").text
+    assert 'href="/polls/mine/">My polls</a>' in text
+    assert 'href="/polls/new/">Make a poll</a>' in verified.get("/polls/mine/").text
+
+
 def test_whoever_is_signed_in_finds_their_polls(signed_in):
     text = signed_in.get("/polls/").text
     assert 'href="/polls/new/">Make a poll</a>' in text

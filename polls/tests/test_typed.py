@@ -361,6 +361,15 @@ def test_a_draft_that_is_sent_again_to_publish_it_is_published(verified):
     assert not Poll.objects.get().is_draft
 
 
+def test_a_draft_whose_end_is_past_is_not_published_again(verified):
+    sent = typed(**FIELDS, nonce="n" * 22, closes_at="2126-01-01T00:00")
+    verified.post(NEW, sent)
+    past = timezone.now() - timedelta(minutes=1)
+    Poll.objects.update(opens_at=past - timedelta(hours=1), closes_at=past)
+    assert verified.post(NEW, sent | {"publish": "1"}).status_code == 302
+    assert [poll.is_open for poll in Poll.objects.order_by("pk")] == [False, True]
+
+
 def test_another_text_is_another_poll(verified):
     for question in ["Tea?", "Coffee?"]:
         verified.post(NEW, typed(question=question, nonce="n" * 22))
