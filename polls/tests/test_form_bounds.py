@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from polls import authoring, fields
-from polls.models import Ballot, Poll
+from polls import authoring, fields, wording
+from polls.models import Ballot, Change, Poll
 
 from .factories import PollFactory
 from .making import typed, typed_locked
@@ -79,6 +79,30 @@ def test_each_choice_is_looked_at_once(verified, looks):
     choices = [f"Option no. {n}" for n in range(50)]
     verified.post(NEW, typed(choices=choices))
     assert sorted(looks) == sorted([*choices, "Tea or coffee?"])
+
+
+def test_wordings_of_a_long_history_are_looked_at_once(verified, user, monkeypatch):
+    poll = voted_poll(user)
+    changes = [
+        Change(poll=poll, voters=1, what="", subject=f"choice {choice.pk}", before=earlier)
+        for choice in poll.choices.all()
+        for n in range(5)
+        for earlier in [choice.text.replace("Option", f"Optio{chr(97 + n)}n")]
+    ]
+    Change.objects.bulk_create(changes)
+    asked, compared = [], []
+    look_of, distance = wording.look_of, wording.distance
+    monkeypatch.setattr(wording, "look_of", lambda text: asked.append(text) or look_of(text))
+    monkeypatch.setattr(
+        wording, "distance", lambda *texts: compared.append(texts) or distance(*texts)
+    )
+    wording.told_apart_by.cache_clear()
+    texts = [choice.text.replace("Option", "Optoin") for choice in poll.choices.all()]
+    sent = typed_locked(poll, choices=texts)
+    assert verified.post(reverse("polls:edit", args=[poll.pk]), sent).status_code == 302
+    # 40 options with 7 wordings each are 76,440 pairs.
+    assert len(asked) < 10 * 40 * 7
+    assert len(compared) < 10 * 40
 
 
 def test_forms_that_are_refused_count_too(verified, user, monkeypatch):
