@@ -161,7 +161,7 @@ def poll_limits() -> dict[str, tuple[str, int]]:
         ),
         **by_networks(
             TYPED_POLLS.name,
-            _("polls typed by people who were not signed in, from one address in an hour"),
+            _("polls and reports typed by people who were not signed in, one address in an hour"),
             TYPED_POLLS.most,
         ),
     }
