@@ -256,13 +256,21 @@ class NewView(MakingMixin, WritingMixin, FormView):
         poll = own.filter(sent_hash=form.instance.sent_hash).first()
         if poll is None:
             return None
-        if poll.trashed_at or (poll.is_draft and poll.is_closed):
-            # Made again on purpose. A draft whose end was moved and is past cannot be published.
+        if poll.trashed_at or (poll.is_draft and not is_as_typed(poll, form)):
+            # Made again on purpose. What is published must be what was typed.
             form.instance.sent_hash = None
             return None
         if poll.is_draft:
             return self.saved_draft(poll)
         return self.saved(poll, published(poll))
+
+
+def is_as_typed(poll, form) -> bool:
+    """Whether a draft still says what was sent to make it."""
+    wording = ["question", "description", "closes_at"]
+    texts = [choice.text for choice in poll.choices.all()]
+    is_same = all(getattr(poll, name) == form.cleaned_data[name] for name in wording)
+    return is_same and texts == form.cleaned_data["choices"]
 
 
 def new_nonce() -> str:

@@ -370,6 +370,15 @@ def test_a_draft_whose_end_is_past_is_not_published_again(verified):
     assert [poll.is_open for poll in Poll.objects.order_by("pk")] == [False, True]
 
 
+def test_a_draft_that_was_edited_meanwhile_is_not_published_in_its_place(verified):
+    sent = typed(**FIELDS, nonce="n" * 22)
+    verified.post(NEW, sent)
+    Poll.objects.update(question="Edited?")
+    verified.post(NEW, sent | {"publish": "1"})
+    polls = [(poll.question, poll.is_draft) for poll in Poll.objects.order_by("pk")]
+    assert polls == [("Edited?", True), (FIELDS["question"], False)]
+
+
 def test_another_text_is_another_poll(verified):
     for question in ["Tea?", "Coffee?"]:
         verified.post(NEW, typed(question=question, nonce="n" * 22))
