@@ -20,6 +20,7 @@ from polls.views import FAILED_LOOKUPS
 from two_factor.addresses import WIDER_NETWORKS
 from two_factor.history import Event
 from two_factor.models import FORGIVEN_PER_SEND, FORGIVEN_UNCLEAR, Limit, reserved_sends
+from two_factor.passwords import MAX_CHECKS
 
 from .accounts import (
     MOST_FAILED_BY_DEVICE,
@@ -108,6 +109,10 @@ def account_limits() -> dict[str, tuple[str, int]]:
         "password": (
             _("wrong passwords of one account that is signed in, in ten minutes"),
             MOST_WRONG_PASSWORDS,
+        ),
+        "password checked": (
+            _("passwords of one account that is signed in, right or wrong, in ten minutes"),
+            MAX_CHECKS,
         ),
         **by_networks(
             "registration", _("accounts made from one address in an hour"), most_registrations()

@@ -14,6 +14,7 @@ from django.forms import PasswordInput
 from django.forms.utils import ErrorDict
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect, resolve_url
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -33,7 +34,8 @@ from .mixins import (
     set_verified,
     with_next,
 )
-from .models import CODE_LENGTH, Limited, NotReleased, TwoFactor, Verification
+from .models import CODE_LENGTH, Limit, Limited, NotReleased, TwoFactor, Verification
+from .passwords import check_limit
 
 # The session's keys: the verification under way in this browser, the number to correct, the form
 # that was refused last, and the page to go to after the last step.
@@ -252,8 +254,15 @@ class FormPageMixin(StepMixin):
 class PasswordStepMixin(StepMixin):
     """A form that asks for the password: wrong ones count like wrong codes.
 
-    Its view counts a guess before the password is looked at.
+    Its view calls ``count_password`` before the password is looked at.
     """
+
+    def count_password(self):
+        """Count one more password typed, or raise Limited; a right one costs a hash, too."""
+        _limits, passed = Limit.objects.count_use([check_limit(self.request.user)])
+        if passed:
+            raise Limited(_("Too many tries."), passed[0].ends_at - timezone.now())
+        self.two_factor.count_guess()
 
     def form_invalid(self, form):
         if form.has_error("password", WRONG_PASSWORD):
