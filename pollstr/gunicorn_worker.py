@@ -37,7 +37,7 @@ logger = logging.getLogger("pollstr.server")
 MAX_BODY_BYTES = 256 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 # What a body in chunks has beside its data: their sizes, extensions, line ends and trailers.
-MAX_FRAMING_BYTES = 16 * 1024
+MAX_FRAMING_BYTES = 8 * 1024
 # Bodies that have arrived in part, over all connections of a worker.
 MAX_PARTIAL_BYTES = 32 * 1024 * 1024
 
