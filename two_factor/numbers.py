@@ -17,6 +17,8 @@ from django.utils.translation import get_language, gettext
 from phonenumber_field.phonenumber import PhoneNumber
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
+from .typed import BLANKS
+
 # Longer than any spelling of a number, with a label and invisible characters: nothing is done with
 # more than that.
 MAX_TYPED_LENGTH = 80
@@ -85,6 +87,15 @@ TWINS = [
     (r"\+33508(\d{6})", r"+508\1", r"\+508(\d{6})", [r"+33508\1"]),
 ]
 
+# Digits that people put between country code and number, where they are dialled at home only, or
+# were: with the country code before them, and what is left without them.
+HABITS = [
+    # Argentina: a mobile is 15 and the number at home, and has a 9 abroad. Some write both.
+    (r"549(0?\d{2,4}15\d{6,8})", r"54\1"),
+    # Mexico: 01, 044 and 045 were dialled before numbers until 2019.
+    (r"52(?:01|04[45])(\d{10})", r"52\1"),
+]
+
 # What is dialled before a country code, in one country or another; the library knows the one of
 # the default region. Shorter ones, such as Japan's 010, begin too many numbers of other countries.
 DIALLING_PREFIXES = ["00", "011", "0011", "810"]
@@ -110,17 +121,10 @@ EXTENSION = re.compile(
 WORD = re.compile(r"[^\W\d_]+")
 # Letters that look like a digit, and the digit.
 LOOKALIKES = {"o": "0", "l": "1", "i": "1", "о": "0", "ο": "0"}
-# Blanks that Unicode counts as letters and symbols.
-BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 PLUSES = "＋﹢➕⁺"
 # What people write between digits.
 SEPARATORS = "-./()[] ,;:_'’\\|*~"
 DOTS = "·•∙⋅‧․。．｡"
-
-
-def plain_digits(text: str) -> str:
-    """Write the digits of any script as 0 to 9, and leave the rest as it is."""
-    return "".join(str(unicodedata.decimal(character, character)) for character in text)
 
 
 def clean(text: str) -> str:
@@ -250,6 +254,11 @@ def spellings(number) -> list[str]:
     return [first, *(other for other in others if canonical_text(other) == first)]
 
 
+def begins_with_code(digits: str) -> bool:
+    codes = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return any(int(digits[:length]) in codes for length in (1, 2, 3))
+
+
 # Reading
 
 
@@ -269,7 +278,7 @@ def read_number(text: str, region: str | None = None, any_region: bool = False) 
         return chosen(typed, any_region)
     # Digits alone are read as a country code and a number only where that country is open.
     is_abroad = has_plus or digits.startswith(tuple(DIALLING_PREFIXES))
-    for readings in as_meant(text, has_plus, digits):
+    for readings in as_meant(text, has_plus, digits, region):
         valid = valid_numbers(readings, region)
         if valid and (is_any_accepted(valid, any_region) or (is_abroad and not typed)):
             return chosen(valid, any_region)
@@ -344,7 +353,7 @@ def as_typed(text: str, has_plus: bool, digits: str, region: str) -> list[str]:
     return typed
 
 
-def as_meant(text: str, has_plus: bool, digits: str):
+def as_meant(text: str, has_plus: bool, digits: str, region: str):
     """Yield other ways to read a number that is not valid as it stands, the likelier ones first."""
     tails = [digits]
     if "(0)" in text:
@@ -354,6 +363,9 @@ def as_meant(text: str, has_plus: bool, digits: str):
         tails += [tail.removeprefix(prefix) for tail in tails if tail.startswith(prefix)]
     yield [f"+{tail}" for tail in tails if tail[:1] != "0"]
     yield [f"+{rest}" for tail in tails for rest in without_repeated_code(tail)]
+    if not has_plus:
+        tails.append(f"{phonenumbers.country_code_for_region(region)}{digits}")
+    yield [f"+{rest}" for tail in tails for rest in without_habits(tail)]
     if has_plus and digits.startswith("0"):
         # +07400 …: no country code begins with 0, so this is a number of the reader's own country.
         yield [digits]
@@ -367,6 +379,13 @@ def without_repeated_code(tail: str):
         is_code = code.isdecimal() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
         if is_code and rest.startswith(code):
             yield rest
+
+
+def without_habits(tail: str):
+    """Yield the number without digits that are not dialled after its country code."""
+    for habit, becomes in HABITS:
+        if match := re.fullmatch(habit, tail):
+            yield match.expand(becomes)
 
 
 def is_any_accepted(numbers: list, any_region: bool) -> bool:
@@ -471,7 +490,7 @@ def why_invalid(has_plus: bool, digits: str, region: str) -> str:
         return words % {"numbers": joined}
     number = parsed(f"+{digits}" if has_plus else digits, region)
     if number is None or len(digits) > MAX_DIGITS:
-        if has_plus and len(digits) <= MAX_DIGITS:
+        if has_plus and not begins_with_code(digits):
             words = gettext(
                 "No country has the code with which this number begins. Type it with its country "
                 "code, such as %(example)s."

@@ -5,6 +5,8 @@ import unicodedata
 
 # Characters without a look of their own: direction marks, joiners, variation selectors.
 INVISIBLE = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Blanks that Unicode counts as letters and symbols.
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 # What may stand between the digits of one code: "482 913", "482-913".
 GAPS = r"[\s\-\u2010-\u2015\u2212._]{1,3}"
 
@@ -20,6 +22,8 @@ def clean_char(char: str) -> str:
 
     What only looks like a digit, such as ² and ½, stays: nobody types a code with it.
     """
+    if char in BLANKS:
+        return " "
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)

@@ -237,7 +237,9 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-@pytest.mark.parametrize("code", ["482913", "482 913", "482-913", "٤٨٢٩١٣", "４８２９１３"])
+@pytest.mark.parametrize(
+    "code", ["482913", "482 913", "482\u3164913", "482-913", "٤٨٢٩١٣", "４８２９１３"]
+)
 def test_the_code_in_a_pasted_message_is_found(message, code):
     form = CodeForm({"code": message.format(code=code)})
     assert form.is_valid(), form.errors

@@ -250,6 +250,12 @@ def test_an_extension_is_refused_with_a_sentence(text):
 @pytest.mark.parametrize(
     ("text", "number"),
     [
+        ("+52 01 222 123 4567", "+522221234567"),
+        ("+52 044 222 123 4567", "+522221234567"),
+        ("0052 045 222 123 4567", "+522221234567"),
+        ("+54 9 11 15 2345 6789", "+5491123456789"),
+        ("+54 9 011 15 2345-6789", "+5491123456789"),
+        ("+54 9 341 15 512 3456", "+5493415123456"),
         # Mexico's 1 of before 2020.
         ("+52 1 222 123 4567", "+522221234567"),
         ("52 1 222 123 4567", "+522221234567"),
@@ -291,7 +297,7 @@ def test_an_extension_is_refused_with_a_sentence(text):
     ],
 )
 def test_a_number_is_read_as_it_was_meant(settings, text, number):
-    settings.VERIFY_REGIONS = ["US", "CA", "GB", "IE", "MX", "FR"]
+    settings.VERIFY_REGIONS = ["US", "CA", "GB", "IE", "MX", "FR", "AR"]
     assert read_number(text) == number
 
 
@@ -350,6 +356,9 @@ def test_of_two_readings_the_one_of_an_open_country_is_taken(settings):
         ("202 555 012", "This number is too short for its country (United States)."),
         ("202 555 01234", "This number is too long for its country (United States)."),
         ("+999 123456", "No country has the code with which this number begins."),
+        ("+999 " + "9" * 40, "No country has the code with which this number begins."),
+        ("+44 7400 123456 / +44 7400 123457", "This number is too long."),
+        ("+44 7400 1234567890123", "This number is too long"),
         ("9" * 40, "This number is too long."),
         ("12", "That is not a phone number."),
         ("+", "That is not a phone number."),
@@ -573,3 +582,16 @@ def test_endless_input_is_refused_before_any_work():
     assert form.errors == {"number": ["That is too long for a phone number."]}
     # And what is called without a form reads no more than that.
     assert error_of("9" * 10_000_000).startswith("This number is too long")
+
+
+@pytest.mark.parametrize(
+    ("region", "text", "number"),
+    [
+        ("MX", "044 222 123 4567", "+522221234567"),
+        ("MX", "01 222 123 4567", "+522221234567"),
+        ("AR", "9 11 15 2345 6789", "+5491123456789"),
+    ],
+)
+def test_at_home_digits_of_a_habit_may_stand_before_a_number(settings, region, text, number):
+    settings.VERIFY_REGIONS, settings.VERIFY_DEFAULT_REGION = [region], region
+    assert read_number(text) == number
