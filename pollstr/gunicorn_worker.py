@@ -110,9 +110,14 @@ class Parser(HTTPRequestParser):
 
     def received(self, data):
         consumed = super().received(data)
+        if self.empty:
+            # One empty line before a request is forgiven. Endless ones would cost a parser each.
+            self.empty, self.error = False, BadRequest("empty lines")
         if isinstance(self.error, RequestEntityTooLarge):
             self.drop_body()
-        return consumed
+        # The connection is closed after a refusal, so what stands behind is not parsed.
+        is_last = self.error or self.is_too_large
+        return len(data) if is_last else consumed
 
     def drop_body(self):
         """Hand the request on without its body: the site's page says what is wrong."""

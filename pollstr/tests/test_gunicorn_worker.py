@@ -201,6 +201,35 @@ def parser_of_chunks() -> Parser:
     return parser
 
 
+@pytest.mark.parametrize("nothing", [b"\r\n\r\n", b" \r\n\r\n", b"\n\r\n\r\n"])
+def test_requests_of_nothing_end_the_connection(port, nothing):
+    with connected(port) as client:
+        client.sendall(nothing)
+        assert status(read_all(client)) == 400
+
+
+def test_an_empty_line_before_a_request_is_forgiven(port):
+    assert status(ask(port, b"\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")) == 200
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        b"nothing\r\n\r\n",
+        b"\r\n\r\n",
+        BODY + b"Content-Length: 300000\r\n\r\n",
+        BODY + b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
+    ],
+)
+def test_what_stands_behind_a_refused_request_is_not_read(refused):
+    parser = Parser(Adjustments(max_request_body_size=MAX_BODY_BYTES + 1))
+    data = refused + b"x\r\n\r\n" * 1000
+    taken = 0
+    while not parser.completed:
+        taken += parser.received(data[taken:])
+    assert taken == len(data)
+
+
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=8))
 def test_no_bytes_break_the_parser(pieces):
     adjustments = Adjustments(max_request_body_size=100)
