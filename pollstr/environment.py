@@ -68,12 +68,13 @@ class Env(environ.Env):
         with named(var, "like https://other.example.com, separated by commas, without a path"):
             origins = [origin.lower() for origin in self.listed(var, [])]
             demand(all(ORIGIN.fullmatch(origin) for origin in origins))
+            demand(all(has_possible_port(origin) for origin in origins))
         return origins
 
     def site_url(self, var):
         with named(var, "like https://polls.example.com, without a path"):
             url = self.str(var, "").strip().lower().removesuffix("/")
-            demand(not url or SITE.fullmatch(url))
+            demand(not url or (SITE.fullmatch(url) and has_possible_port(url)))
         return url
 
     def db_url(self, var, default):
@@ -90,6 +91,7 @@ class Env(environ.Env):
             parts = urlsplit(url := self.str(var, default))
             demand(parts.scheme in {"", "redis", "rediss", "unix"} and parts.port != 0)
             demand(bool(parts.scheme) == bool(parts.hostname or parts.path))
+            demand(not url or can_be_connected(url))
         return url
 
     def smtp_url(self, var):
@@ -102,6 +104,23 @@ class Env(environ.Env):
             config = self.email_url_config(f"{scheme}://{rest}")
             demand(config["EMAIL_HOST"])
         return config | {"EMAIL_PORT": config["EMAIL_PORT"] or MAIL_PORTS[scheme]}
+
+
+def has_possible_port(url: str) -> bool:
+    # One that is too high raises ValueError.
+    return urlsplit(url).port != 0
+
+
+def can_be_connected(url: str) -> bool:
+    """Whether the Redis library takes all of ``url``. It would say so at the first request only."""
+    from redis import ConnectionPool, RedisError
+
+    is_database = urlsplit(url).path.strip("/").isdecimal() or not urlsplit(url).path.strip("/")
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, RedisError):
+        return False
+    return is_database or url.startswith("unix:")
 
 
 def default_site_url(hosts: list[str], is_https: bool) -> str:
