@@ -22,6 +22,9 @@ SITE = re.compile(rf"https?://({NAME}|{IPV6})(:[0-9]{{1,5}})?")
 NO_NAME = re.compile(r"localhost|[0-9.]+|\[.*")
 # Ports that the kinds of mail servers have (RFC 8314).
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+# What Django's database backend takes out of a database's options for itself.
+OPTIONS_OF_DJANGO = {"assume_role", "isolation_level", "pool", "server_side_binding"}
 ON_THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1", "[::1]"}
 
 
@@ -84,6 +87,7 @@ class Env(environ.Env):
             demand(url.startswith(("postgres://", "postgresql://", "sqlite://")))
             config = self.db_url_config(url)
             demand(config["NAME"])
+            demand(url.startswith("sqlite") or are_options(config.get("OPTIONS", {})))
         return config
 
     def redis_url(self, var, default):
@@ -104,6 +108,19 @@ class Env(environ.Env):
             config = self.email_url_config(f"{scheme}://{rest}")
             demand(config["EMAIL_HOST"])
         return config | {"EMAIL_PORT": config["EMAIL_PORT"] or MAIL_PORTS[scheme]}
+
+
+def are_options(options: dict) -> bool:
+    """Whether PostgreSQL's library takes them. It would say so at the first connection only."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        make_conninfo(**{name: options[name] for name in options if name not in OPTIONS_OF_DJANGO})
+    except ProgrammingError:
+        return False
+    has_mode = options.get("sslmode", "require") in SSL_MODES
+    return has_mode and str(options.get("connect_timeout", 5)).isdecimal()
 
 
 def has_possible_port(url: str) -> bool:

@@ -20,6 +20,9 @@ KINDS = {
             "postgres://me:secret@host:54x2/name",
             "postgres://me:se/cret@host/name",
             "postgres://me:secret@host",
+            "postgres://me:secret@host/name?sslmode=perhaps",
+            "postgres://me:secret@host/name?connect_timeout=soon",
+            "postgres://me:secret@host/name?no_such_option=1",
         ],
     ),
     "redis_url": (
@@ -126,6 +129,13 @@ def test_what_can_be_read_is_what_was_meant(kind, value, meant):
     [
         ("postgresql://me:secret@host:5432/name", "host", "name"),
         ("postgres://me:secret@one:5432,two:5432/name?sslmode=require", "one,two", "name"),
+        (
+            "postgres://me@host/name?sslmode=verify-full&sslrootcert=/a&CONN_MAX_AGE=0",
+            "host",
+            "name",
+        ),
+        ("postgres://me@host/name?DISABLE_SERVER_SIDE_CURSORS=True", "host", "name"),
+        ("postgres://me@host/name?target_session_attrs=read-write&assume_role=x", "host", "name"),
         ("postgres:////run/postgresql/name", "/run/postgresql", "name"),
         ("sqlite:////srv/db.sqlite3", "", "/srv/db.sqlite3"),
         ("sqlite://:memory:", None, ":memory:"),
