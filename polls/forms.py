@@ -508,7 +508,7 @@ class ReopenForm(forms.Form):
     reason = TextField(
         label=_("Reason"),
         max_length=300,
-        error_messages={"required": _("Say why: whoever voted can read it.")},
+        error_messages={"required": _("Say why: everybody can read it.")},
         help_text=_("Everybody can read it in the history of the poll."),
     )
 
