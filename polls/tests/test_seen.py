@@ -47,6 +47,15 @@ def checked(response, poll):
     return [c.text for c in poll.choices.all() if f'value="{c.pk}" checked' in response.text]
 
 
+def test_the_cursor_stays_at_what_was_picked(verified, poll):
+    seen = open_ballot(verified, poll)
+    Poll.objects.update(question="Keep the library!")
+    response = vote(verified, poll, poll.choices.all()[1], seen=seen)
+    pk = poll.choices.all()[1].pk
+    assert response.text.count("autofocus") == 1
+    assert f'value="{pk}" checked autofocus' in response.text
+
+
 CHANGES = {
     "question": {"question": "Tear the library down?"},
     "one letter": {"question": "Keep the library!"},
