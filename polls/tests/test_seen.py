@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -174,7 +175,7 @@ def test_a_kept_page_leads_into_no_loop(verified, poll, monkeypatch):
     Poll.objects.update(author=None)
     seen = open_ballot(reader, poll)
     # Another process changes it, so this one does not hear of it.
-    Poll.objects.filter(pk=poll.pk).update(question="Sell the library?")
+    QuerySet(Poll).filter(pk=poll.pk).update(question="Sell the library?")
     assert open_ballot(reader, poll) == seen
     refused = vote(reader, poll, poll.choices.first(), seen=seen)
     assert "Sell the library?" in refused.text
