@@ -123,6 +123,12 @@ class BallotForm(forms.Form):
         picked = {str(value) for value in self["choice"].value() or []}
         return {pk for pk, _ in self.fields["choice"].choices if str(pk) in picked}
 
+    @property
+    def first_to_mend(self) -> int | None:
+        """The choice that has the cursor after an error: where the keys would leave a pick."""
+        pks = [pk for pk, _ in self.fields["choice"].choices]
+        return next((pk for pk in pks if pk in self.picked), pks[0] if pks else None)
+
 
 class PollForm(forms.ModelForm):
     """A poll with its choices, as long as nobody has voted."""
@@ -511,7 +517,7 @@ class ReopenForm(forms.Form):
     reason = TextField(
         label=_("Reason"),
         max_length=300,
-        error_messages={"required": _("Say why: whoever voted can read it.")},
+        error_messages={"required": _("Say why: everybody can read it.")},
         help_text=_("Everybody can read it in the history of the poll."),
     )
     writer = HiddenField()

@@ -48,6 +48,15 @@ def checked(response, poll):
     return [c.text for c in poll.choices.all() if f'value="{c.pk}" checked' in response.text]
 
 
+def test_the_cursor_stays_at_what_was_picked(verified, poll):
+    seen = open_ballot(verified, poll)
+    Poll.objects.update(question="Keep the library!")
+    response = vote(verified, poll, poll.choices.all()[1], seen=seen)
+    pk = poll.choices.all()[1].pk
+    assert response.text.count("autofocus") == 1
+    assert f'value="{pk}" checked autofocus' in response.text
+
+
 CHANGES = {
     "question": {"question": "Tear the library down?"},
     "one letter": {"question": "Keep the library!"},
@@ -140,6 +149,20 @@ def test_that_of_another_poll_is_wrong(verified, poll):
 
 def test_a_missing_one_is_accepted(verified, poll):
     assert vote(verified, poll, poll.choices.first()).status_code == 302
+
+
+@pytest.mark.parametrize("has_voted", [True, False])
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_who_voted_before_is_told_that_the_earlier_vote_counts(
+    verified, poll, has_voted, is_closed
+):
+    seen = open_ballot(verified, poll)
+    if has_voted:
+        vote(verified, poll, poll.choices.first(), seen=seen)
+    Poll.objects.update(question="Sell?", closes_at=timezone.now() if is_closed else None)
+    response = vote(verified, poll, poll.choices.last(), seen=seen)
+    assert response.status_code == 409
+    assert ("Your earlier vote still counts." in response.text) == has_voted
 
 
 def test_a_closed_poll_says_that_it_is_closed_whatever_changed(verified, poll):

@@ -190,6 +190,13 @@ def test_it_tells_when_the_codes_left_are_kept_for_verified_numbers(owner, setti
     assert ("kept for people whose number is verified already" in response.text) == (left > 0)
 
 
+def test_large_numbers_are_grouped(owner, settings):
+    settings.VERIFY_SENDS_PER_DAY = 5000
+    text = owner.get(URL).text
+    assert "of 5,000" in text
+    assert "1,000 of these are kept" in text
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
     [
