@@ -19,7 +19,7 @@ HALF_A_CHUNK = (
     b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\n\r\n3e8\r\nusername="
 )
-PAGES = b"GET /polls/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20
+PAGES = b"GET /polls/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 5
 UPLOAD_BYTES = 200_000_000
 UPLOAD = (
     b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n"

@@ -51,10 +51,13 @@ def test_others_are_served_as_soon_as_ever(url, clients, tell):
     for _ in range(ROUNDS):
         alone.append(p95(times_of_polls(url)))
         with clients(url):
+            # The pages that nobody reads are made.
+            time.sleep(0.5)
             together.append(p95(times_of_polls(url)))
     tell(f"p95 of /polls/ {1000 * min(alone):.0f} ms alone, {1000 * min(together):.0f} ms together")
-    # The best of the rounds: whatever else the machine does only adds to them.
-    assert min(together) <= 2 * min(alone) + 0.01
+    # The best of the rounds: whatever else the machine does only adds to them. Where a client can
+    # hold a thread, it takes seconds or gets no answer.
+    assert min(together) <= 2 * min(alone) + 0.03
 
 
 def test_a_stranger_that_sends_200_mb_is_refused_and_nothing_is_stored(url):

@@ -4,9 +4,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from two_factor.admin import StrictModelAdmin
 
 from .clocks import FIRST_YEAR, LAST_YEAR, time_zones, zone_named
-from .fields import FEWEST_CHOICES, MOST_CHOICES, ChoicesField
+from .fields import FEWEST_CHOICES, MOST_CHOICES, ChoicesField, TextField
 from .forms import LONGEST_DESCRIPTION, LockedPollForm, changes_told
 from .listing import NEAR, rarer_first
 from .models import Ballot, Choice, Poll, Report
@@ -54,6 +54,19 @@ class PollForm(forms.ModelForm):
         help_text=_("Whose clocks show these times."),
     )
     is_listed = ListedField(label=_("Who finds the poll"), required=False)
+    question = TextField(
+        label=_("Question"),
+        max_length=Poll._meta.get_field("question").max_length,
+        error_messages={"required": _("Write the question first.")},
+        widget=AdminTextInputWidget,
+    )
+    description = TextField(
+        label=_("Description (optional)"),
+        required=False,
+        has_lines=True,
+        max_length=LONGEST_DESCRIPTION,
+        widget=AdminTextareaWidget,
+    )
     author_name = forms.CharField(
         label=_("Author"),
         max_length=150,
@@ -65,18 +78,6 @@ class PollForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         author = self.instance.author
         self.initial["author_name"] = author.get_username() if author else ""
-        if "description" in self.fields:
-            self.fields["description"].max_length = LONGEST_DESCRIPTION
-            self.fields["description"].validators.append(MaxLengthValidator(LONGEST_DESCRIPTION))
-
-    def clean_question(self):
-        question = one_line(self.cleaned_data["question"])
-        if not look_of(question):
-            raise ValidationError(_("Write the question first."))
-        return question
-
-    def clean_description(self):
-        return self.cleaned_data["description"].replace("\r\n", "\n")
 
     def clean_time_zone(self):
         return self.cleaned_data["time_zone"] or self.instance.time_zone

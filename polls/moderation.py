@@ -18,9 +18,10 @@ from two_factor.models import DAY, Limit, Limited
 from two_factor.steps import when_again
 
 from .address_limit import AddressLimit
+from .fields import HiddenField, TextField
 from .models import Poll, Report
+from .typed_forms import ShownAgainMixin
 from .views import PollMixin, with_query
-from .wording import look_of
 
 # Reports by one user in a day: more than a careful reader finds, and few enough to read. A report
 # does nothing by itself, so that a crowd can bury a poll only under work.
@@ -35,27 +36,22 @@ NO_REASON_ERROR = _("Give a reason: without one the author cannot mend anything.
 OWN = _("This poll is your own, so there is nothing to report. You can change it, or take it away.")
 
 
-class LinesField(forms.CharField):
-    """A text of several lines, whose line ends count once, as in the browser."""
-
-    def to_python(self, value):
-        return super().to_python(value).replace("\r\n", "\n")
-
-
 class ReportForm(forms.ModelForm):
+    words = TextField(
+        label=_("In your words (optional)"),
+        required=False,
+        has_lines=True,
+        max_length=Report._meta.get_field("words").max_length,
+        help_text=_("Whoever made the poll is not told who reported it."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    writer = HiddenField()
+
     class Meta:
         model = Report
         fields = ["reason", "words"]
-        labels = {
-            "reason": _("What is wrong with this poll?"),
-            "words": _("In your words (optional)"),
-        }
-        field_classes = {"words": LinesField}
-        help_texts = {"words": _("Whoever made the poll is not told who reported it.")}
-        widgets = {
-            "reason": forms.RadioSelect,
-            "words": forms.Textarea(attrs={"rows": 3, "maxlength": 500, "dir": "auto"}),
-        }
+        labels = {"reason": _("What is wrong with this poll?")}
+        widgets = {"reason": forms.RadioSelect}
         error_messages = {"reason": {"required": _("Pick what is wrong with it.")}}
 
     def __init__(self, *args, **kwargs):
@@ -64,19 +60,14 @@ class ReportForm(forms.ModelForm):
 
 
 class HideForm(forms.Form):
-    because = LinesField(
+    # An empty reason is what a poll has that is not hidden.
+    because = TextField(
         label=_("The reason, as the author will read it"),
-        max_length=300,
+        has_lines=True,
+        max_length=Poll._meta.get_field("hidden_because").max_length,
         error_messages={"required": NO_REASON_ERROR},
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
     )
-
-    def clean_because(self):
-        because = self.cleaned_data["because"]
-        # Signs that show nothing are no reason, and an empty one is what a shown poll has.
-        if not look_of(because):
-            raise forms.ValidationError(NO_REASON_ERROR)
-        return because
 
 
 def count_report(request):
@@ -94,12 +85,13 @@ def count_report(request):
         raise Limited(reason, timedelta(seconds=wait))
 
 
-class ReportView(PollMixin, FormView):
+class ReportView(ShownAgainMixin, PollMixin, FormView):
     """Say that a poll does not belong here, once and with a reason."""
 
     http_method_names = ["get", "post", "head", "options"]
     template_name = "polls/report.html"
     form_class = ReportForm
+    texts = ["words"]
 
     def get_queryset(self):
         # Without a keeper: what nobody else can open needs no report.
@@ -124,6 +116,11 @@ class ReportView(PollMixin, FormView):
         messages.info(self.request, sentence)
         return redirect(self.object)
 
+    def post(self, request, *args, **kwargs):
+        if self.stale_problem:
+            return self.show_again()
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form):
         report = form.instance
         report.poll, report.reporter = self.object, self.request.user
@@ -136,6 +133,7 @@ class ReportView(PollMixin, FormView):
         except IntegrityError:
             # The second of two clicks.
             return self.to_poll(REPORTED)
+        self.forget_typed()
         messages.success(self.request, THANKS)
         return redirect(self.object)
 

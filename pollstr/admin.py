@@ -43,6 +43,11 @@ def count_use(name: str, value, most: int, reason: str):
     if limit.count > most:
         raise Limited(reason, limit.ends_at - timezone.now())
 
+
+@admin.register(Group)
+class GroupAdmin(StrictModelAdmin, auth_admin.GroupAdmin):
+    """Groups. Only superusers change them: others could give themselves every permission."""
+
     def has_add_permission(self, request):
         return request.user.is_superuser
 
@@ -73,8 +78,8 @@ class UserForm(auth_forms.UserChangeForm):
 class UserAdmin(StrictModelAdmin, auth_admin.UserAdmin):
     """Accounts. Staff never choose a password: they send its owner a link to do so.
 
-    Only superusers give permissions and change superusers. Nobody deletes their own account here,
-    or takes rights from it, so that at least one superuser is left.
+    Only superusers give permissions and change others of the site team. Nobody deletes their own
+    account here, or takes rights from it, so that at least one superuser is left.
     """
 
     form = UserForm
@@ -152,8 +157,13 @@ class UserAdmin(StrictModelAdmin, auth_admin.UserAdmin):
 
 
 def may_touch(staff, user) -> bool:
-    """Whether ``staff`` may change this account, as far as superusers are concerned."""
-    return user is None or staff.is_superuser or not user.is_superuser
+    """Whether ``staff`` may change this account.
+
+    Only superusers change others of the site team: with another email address and a new link for a
+    password, staff could take over an account that may do more than their own.
+    """
+    is_own = user is not None and user.pk == staff.pk
+    return user is None or is_own or staff.is_superuser or not (user.is_staff or user.is_superuser)
 
 
 def why_no_link(user) -> str:

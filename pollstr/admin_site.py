@@ -1,14 +1,15 @@
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from polls.models import Report, may_view_all
+from polls.models import Poll, Report, may_view_all
 from two_factor.mixins import is_let_in, is_verified, redirect_to_two_factor
 
 from .today import today
@@ -34,7 +35,14 @@ class AdminSite(admin.AdminSite):
         return super().has_permission(request) and (is_verified(request) or is_let_in(request))
 
     def get_urls(self):
-        own = [path("today/", require_safe(self.admin_view(self.today)), name="today")]
+        own = [
+            path("today/", require_safe(self.admin_view(self.today)), name="today"),
+            path(
+                "r/<path:content_type_id>/<path:object_id>/",
+                require_safe(self.admin_view(self.view_on_site)),
+                name="view_on_site",
+            ),
+        ]
         # Before Django's own, the last of which matches all.
         return own + super().get_urls()
 
@@ -43,6 +51,19 @@ class AdminSite(admin.AdminSite):
             raise PermissionDenied("The last 24 hours are for staff who may view polls.")
         context = self.each_context(request) | today() | {"title": _("The last 24 hours")}
         return TemplateResponse(request, "admin/today.html", context)
+
+    def view_on_site(self, request, content_type_id, object_id):
+        """Lead from a poll's page here to its public page.
+
+        Django's own view leads all staff to every row, so that they learn the links of polls by
+        link.
+        """
+        if not may_view_all(request.user):
+            raise PermissionDenied("Only staff who may view polls are led to them.")
+        is_poll = content_type_id == str(ContentType.objects.get_for_model(Poll).pk)
+        if not is_poll or not object_id.isdecimal():
+            raise Http404
+        return redirect(get_object_or_404(Poll, pk=object_id))
 
     def autocomplete_view(self, request):
         # No form of ours uses it, and it lists rows of other models.

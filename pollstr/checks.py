@@ -3,12 +3,14 @@
 import logging
 import re
 import uuid
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register, run_checks
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from django.http.request import validate_host
 
 from two_factor.client import has_credentials
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # With fewer characters VOTER_KEY can be guessed; a random one of so many cannot.
 MIN_VOTER_KEY, GOOD_VOTER_KEY = 16, 32
+# As Django asks of SECRET_KEY: fewer are no random text.
+MIN_DIFFERENT = 5
 NEW_VOTER_KEY = "Set a long random one of its own, while no poll is open."
 # What the SDK takes, and what makes Vonage refuse a name.
 LONGEST_BRAND = 16
@@ -40,6 +44,7 @@ LEAST = {
     "VERIFY_SENDS_PER_DAY": 0,
     "VERIFIED_SECONDS": 1,
     "VERIFIED_IDLE_SECONDS": 1,
+    "VERIFY_HISTORY_DAYS": 1,
     "TRUSTED_PROXIES": 0,
 }
 
@@ -170,7 +175,7 @@ def regions(app_configs, **kwargs):
     return [
         Error(
             f"VERIFY_REGIONS names what is no country: {', '.join(sorted(unknown))}.",
-            hint="Write two capital letters each, without spaces: US,CA,GB.",
+            hint="Write two capital letters each: US,CA,GB.",
             id="pollstr.E004",
         )
     ]
@@ -241,27 +246,44 @@ def all_regions(app_configs, **kwargs):
 
 @register(Tags.security)
 def voter_key(app_configs, **kwargs):
-    if settings.DEBUG:
+    if settings.DEBUG or settings.VOTER_KEY != settings.SECRET_KEY:
         return []
-    if settings.VOTER_KEY == settings.SECRET_KEY:
-        problem = "is SECRET_KEY, so it would change with it and everyone could vote again"
-    elif len(settings.VOTER_KEY) < MIN_VOTER_KEY:
-        problem = (
-            f"has fewer than {MIN_VOTER_KEY} characters: whoever guesses it can tell from a copy "
-            "of the database who voted what"
+    problem = "VOTER_KEY is SECRET_KEY, so it would change with it and everyone could vote again."
+    return [Error(problem, hint="Give SECRET_KEY another value.", id="pollstr.E010")]
+
+
+@register(Tags.security, deploy=True)
+def short_voter_key(app_configs, **kwargs):
+    """Name a key that can be guessed. It does not stop the start.
+
+    A site that has such a key and open polls cannot change it: everyone could vote again.
+    """
+    if len(settings.VOTER_KEY) >= MIN_VOTER_KEY:
+        return []
+    return [
+        Error(
+            f"VOTER_KEY has fewer than {MIN_VOTER_KEY} characters: anyone who guesses it can tell "
+            "from a copy of the database who voted what.",
+            hint=NEW_VOTER_KEY,
+            id="pollstr.E012",
         )
-    else:
-        return []
-    return [Error(f"VOTER_KEY {problem}.", hint=NEW_VOTER_KEY, id="pollstr.E010")]
+    ]
 
 
 @register(Tags.security, deploy=True)
 def weak_voter_key(app_configs, **kwargs):
-    if len(settings.VOTER_KEY) >= GOOD_VOTER_KEY:
+    if len(settings.VOTER_KEY) < MIN_VOTER_KEY:
+        # An error says so already.
+        return []
+    if len(settings.VOTER_KEY) < GOOD_VOTER_KEY:
+        missing = f"{GOOD_VOTER_KEY} characters"
+    elif len(set(settings.VOTER_KEY)) < MIN_DIFFERENT:
+        missing = f"{MIN_DIFFERENT} different characters"
+    else:
         return []
     return [
         Warning(
-            f"VOTER_KEY has fewer than {GOOD_VOTER_KEY} characters.",
+            f"VOTER_KEY has fewer than {missing}.",
             hint=NEW_VOTER_KEY,
             id="pollstr.W005",
         )
@@ -285,16 +307,29 @@ def database_url(app_configs, **kwargs):
 
 @register(Tags.security, deploy=True)
 def from_email(app_configs, **kwargs):
-    if not settings.EMAIL_URL or settings.DEFAULT_FROM_EMAIL != settings.NO_FROM_EMAIL:
+    if not settings.EMAIL_URL:
+        return []
+    if settings.DEFAULT_FROM_EMAIL == settings.NO_FROM_EMAIL:
+        problem = "is missing: mail is from noreply@localhost, which mail servers refuse"
+    elif not is_sender(settings.DEFAULT_FROM_EMAIL):
+        problem = "is no address, so no mail can be sent"
+    else:
         return []
     return [
         Warning(
-            "DEFAULT_FROM_EMAIL is missing: mail is from noreply@localhost, which mail servers "
-            "refuse.",
+            f"DEFAULT_FROM_EMAIL {problem}.",
             hint="Set it to an address that your mail server may send from.",
             id="pollstr.W007",
         )
     ]
+
+
+def is_sender(text: str) -> bool:
+    try:
+        validate_email(parseaddr(text)[1])
+    except ValidationError:
+        return False
+    return text.isprintable()
 
 
 @register(Tags.security, deploy=True)
@@ -351,6 +386,20 @@ def site_url(app_configs, **kwargs):
             "SITE_URL is not among ALLOWED_HOSTS, so links in mails would be refused.",
             hint="Add its host name to ALLOWED_HOSTS.",
             id="pollstr.E011",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def plain_site_url(app_configs, **kwargs):
+    if not (settings.SECURE_SSL_REDIRECT and settings.SITE_URL.startswith("http:")):
+        return []
+    return [
+        Warning(
+            "SITE_URL is http, so what a link in a mail allows is sent unencrypted before the "
+            "site redirects to https.",
+            hint="Begin it with https://.",
+            id="pollstr.W011",
         )
     ]
 

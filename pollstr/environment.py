@@ -22,6 +22,9 @@ SITE = re.compile(rf"https?://({NAME}|{IPV6})(:[0-9]{{1,5}})?")
 NO_NAME = re.compile(r"localhost|[0-9.]+|\[.*")
 # Ports that the kinds of mail servers have (RFC 8314).
 MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+# What Django's database backend takes out of a database's options for itself.
+OPTIONS_OF_DJANGO = {"assume_role", "isolation_level", "pool", "server_side_binding"}
 ON_THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1", "[::1]"}
 
 
@@ -68,12 +71,13 @@ class Env(environ.Env):
         with named(var, "like https://other.example.com, separated by commas, without a path"):
             origins = [origin.lower() for origin in self.listed(var, [])]
             demand(all(ORIGIN.fullmatch(origin) for origin in origins))
+            demand(all(has_possible_port(origin) for origin in origins))
         return origins
 
     def site_url(self, var):
         with named(var, "like https://polls.example.com, without a path"):
             url = self.str(var, "").strip().lower().removesuffix("/")
-            demand(not url or SITE.fullmatch(url))
+            demand(not url or (SITE.fullmatch(url) and has_possible_port(url)))
         return url
 
     def db_url(self, var, default):
@@ -83,6 +87,7 @@ class Env(environ.Env):
             demand(url.startswith(("postgres://", "postgresql://", "sqlite://")))
             config = self.db_url_config(url)
             demand(config["NAME"])
+            demand(url.startswith("sqlite") or are_options(config.get("OPTIONS", {})))
         return config
 
     def redis_url(self, var, default):
@@ -90,6 +95,7 @@ class Env(environ.Env):
             parts = urlsplit(url := self.str(var, default))
             demand(parts.scheme in {"", "redis", "rediss", "unix"} and parts.port != 0)
             demand(bool(parts.scheme) == bool(parts.hostname or parts.path))
+            demand(not url or can_be_connected(url))
         return url
 
     def smtp_url(self, var):
@@ -102,6 +108,36 @@ class Env(environ.Env):
             config = self.email_url_config(f"{scheme}://{rest}")
             demand(config["EMAIL_HOST"])
         return config | {"EMAIL_PORT": config["EMAIL_PORT"] or MAIL_PORTS[scheme]}
+
+
+def are_options(options: dict) -> bool:
+    """Whether PostgreSQL's library takes them. It would say so at the first connection only."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        make_conninfo(**{name: options[name] for name in options if name not in OPTIONS_OF_DJANGO})
+    except ProgrammingError:
+        return False
+    has_mode = options.get("sslmode", "require") in SSL_MODES
+    return has_mode and str(options.get("connect_timeout", 5)).isdecimal()
+
+
+def has_possible_port(url: str) -> bool:
+    # One that is too high raises ValueError.
+    return urlsplit(url).port != 0
+
+
+def can_be_connected(url: str) -> bool:
+    """Whether the Redis library takes all of ``url``. It would say so at the first request only."""
+    from redis import ConnectionPool, RedisError
+
+    is_database = urlsplit(url).path.strip("/").isdecimal() or not urlsplit(url).path.strip("/")
+    try:
+        ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, RedisError):
+        return False
+    return is_database or url.startswith("unix:")
 
 
 def default_site_url(hosts: list[str], is_https: bool) -> str:

@@ -9,6 +9,7 @@ gunicorn_worker.py).
 
 import json
 import logging
+import re
 import traceback
 from contextvars import ContextVar
 
@@ -43,6 +44,9 @@ def message_of(record) -> str:
         # Its messages hold paths and addresses.
         return f"the web server failed in {record.funcName}"
     message = record.getMessage()
+    if record.name == "django.security.csrf":
+        # It quotes the Origin or the Referer, which may be the address of a secret page.
+        message = re.sub(r" - .* does not match", " - it does not match", message, flags=re.DOTALL)
     # Django ends what it says of a request with the path.
     return message.rpartition(": ")[0] or message if hasattr(record, "request") else message
 

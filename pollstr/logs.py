@@ -11,12 +11,14 @@ import uuid
 
 from django.conf import settings
 from django.db import connection
+from django.views import View
 
 from .log_format import request_id
 
 logger = logging.getLogger("pollstr.requests")
 # What routers make up as an id. Anything else may be an attempt to write into the log.
 PLAIN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+METHODS = {name.upper() for name in View.http_method_names}
 
 
 class Queries:
@@ -61,7 +63,7 @@ def requests(get_response):
 
 def facts(request, response, began, queries) -> dict:
     told = {
-        "method": request.method if request.method.isalpha() else "?",
+        "method": request.method if request.method in METHODS else "?",
         "route": request.resolver_match.route if request.resolver_match else None,
         "status": response.status_code,
         "ms": round(1000 * (time.perf_counter() - began), 1),

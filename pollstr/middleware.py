@@ -85,7 +85,9 @@ def known_hosts(get_response):
             if has_possible_port(host):
                 return get_response(request)
             logger.warning("A request with an impossible port in its Host header was refused")
-        return render(request, "400.html", status=400)
+        # The middleware for languages comes later.
+        with translation.override(translation.get_language_from_request(request).lower()):
+            return render(request, "400.html", status=400)
 
     return middleware
 

@@ -226,8 +226,8 @@ VONAGE_TIMEOUT = env.int("VONAGE_TIMEOUT", 5)
 
 VERIFY_BRAND = env.str("VERIFY_BRAND", "Pollstr")
 # English-speaking countries with little SMS fraud: every country opened is one to be defrauded in.
-VERIFY_REGIONS = env.list("VERIFY_REGIONS", default=["US", "CA", "GB", "IE", "AU", "NZ"])
-VERIFY_DEFAULT_REGION = env.str("VERIFY_DEFAULT_REGION", "US")
+VERIFY_REGIONS = env.listed("VERIFY_REGIONS", ["US", "CA", "GB", "IE", "AU", "NZ"])
+VERIFY_DEFAULT_REGION = env.str("VERIFY_DEFAULT_REGION", "US").strip()
 # NIST lifted its ban on numbers of the internet (800-63B-4, final); an owner may still refuse them.
 VERIFY_ALLOW_VOIP = env.bool("VERIFY_ALLOW_VOIP", True)
 # Ten tries in a row are few against a million codes and many for a person (NIST 800-63B-4 §3.2.2).

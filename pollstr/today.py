@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from polls.authoring import MAX_CHANGES_PER_HOUR, MAX_SENDS_PER_HOUR, TYPED_POLLS
+from polls.authoring import MAX_CHANGES_PER_HOUR, MAX_SENDS_PER_HOUR
 from polls.listing import SEARCHES
 from polls.models import Ballot, Figure, Report
 from polls.moderation import ADDRESS_REPORTS, MOST_REPORTS
+from polls.typed_forms import TYPED_POLLS
 from polls.views import FAILED_LOOKUPS
 from two_factor.addresses import WIDER_NETWORKS
 from two_factor.history import Event
@@ -165,7 +166,7 @@ def poll_limits() -> dict[str, tuple[str, int]]:
         ),
         **by_networks(
             TYPED_POLLS.name,
-            _("polls typed by people who were not signed in, from one address in an hour"),
+            _("polls and reports typed by people who were not signed in, one address in an hour"),
             TYPED_POLLS.most,
         ),
     }

@@ -102,8 +102,8 @@ class TwoFactorAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Remove the phone of the chosen users"), permissions=["reset"])
     def reset(self, request, queryset):
         if not request.user.is_superuser:
-            # Without a phone the password alone is between someone and all permissions.
-            queryset = queryset.filter(user__is_superuser=False)
+            # Without a phone the password alone is between someone and the administration.
+            queryset = queryset.filter(user__is_superuser=False, user__is_staff=False)
         for two_factor in queryset:
             two_factor.reset()
             self.log_change(request, two_factor, "Removed the phone.")

@@ -61,6 +61,7 @@ class EventQuerySet(models.QuerySet):
             at=TruncDay("at", tzinfo=UTC),
             number="",
             address="",
+            number="",
             range_key="",
             seconds=None,
         )

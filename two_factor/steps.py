@@ -91,6 +91,24 @@ class StepMixin(SignedInMixin):
             user.two_factor, _ = TwoFactor.objects.get_or_create(user=user)
         return user.two_factor
 
+    @property
+    def own_verifications(self):
+        """The one that this browser began, if it is still there."""
+        pk = self.request.session.get(VERIFICATION)
+        return Verification.objects.filter(user=self.request.user, pk=pk)
+
+    @cached_property
+    def verification(self):
+        return self.own_verifications.live().first()
+
+    @property
+    def has_code_to_type(self) -> bool:
+        """Whether a code was sent that this browser may type: its page may have been left."""
+        verification = self.verification
+        if verification is None or verification.request_id is None:
+            return False
+        return verification.is_change == is_verified(self.request)
+
     def get_context_data(self, **kwargs):
         return super().get_context_data(next=self.next_url, **kwargs)
 
@@ -292,6 +310,7 @@ class PhonePageMixin(FormPageMixin):
             seconds_to_next_send=two_factor.seconds_to_next_send if two_factor else 0,
             is_verified=is_verified(self.request),
             is_paused=client.is_paused(),
+            has_code_to_type=self.has_code_to_type,
             **kwargs,
         )
 
@@ -316,16 +335,6 @@ class CodePageMixin(FormPageMixin):
             return redirect(self.next_url)
         messages.info(self.request, _(EXPIRED))
         return self.to_phone_page()
-
-    @property
-    def own_verifications(self):
-        """The one that this browser began, if it is still there."""
-        pk = self.request.session.get(VERIFICATION)
-        return Verification.objects.filter(user=self.request.user, pk=pk)
-
-    @cached_property
-    def verification(self):
-        return self.own_verifications.live().first()
 
     def to_phone_page(self, problem="", **facts):
         """Go back to where the number was typed: for the verified that is another page."""

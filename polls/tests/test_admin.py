@@ -453,9 +453,10 @@ def test_a_closing_time_may_be_set_when_the_poll_is_made(verified, staff):
         ({"choices-1-text": "\u200b"}, "Write something that can be seen."),
         ({"question": "\u202e \u2066"}, "Write the question first."),
         ({"question": "\u200b"}, "Write the question first."),
+        ({"question": "e" + "\u0301" * 9}, "piles more than 6 marks on one letter"),
         ({"description": "x" * 5001}, "at most 5000 characters"),
         ({"time_zone": "Mars/Olympus"}, "Select a valid choice"),
-        ({"is_listed": "x", "question": ""}, "This field is required."),
+        ({"is_listed": "x", "question": ""}, "Write the question first."),
         ({"closes_at_0": "2300-01-01", "closes_at_1": "junk"}, "Enter a valid time."),
     ],
     ids=str,
@@ -465,6 +466,13 @@ def test_a_poll_that_the_site_would_refuse_is_refused_here(verified, staff, fiel
     assert response.status_code == 200
     assert sentence in response.text
     assert not Poll.objects.exists()
+
+
+def test_a_description_is_as_long_as_the_browser_says(verified, staff):
+    description = "\u202e" + "x\r\n" * 2499 + "xx"
+    assert "maxlength" not in verified.get(ADD).text.split('name="description"')[1][:300]
+    assert verified.post(ADD, form("Tea", "Coffee", description=description)).status_code == 302
+    assert Poll.objects.get().description == "x\n" * 2499 + "xx"
 
 
 def test_there_are_fifty_choices_at_most(verified, staff):

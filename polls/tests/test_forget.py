@@ -14,7 +14,7 @@ from django.utils import timezone
 from polls.ballots import VotingClosed, voter_mark
 from polls.models import FORGET_AFTER, Ballot, Change, Poll, Vote
 from polls.receipts import read_receipt, receipt_for
-from polls.tally import snapshot, tally, votes_by_hour
+from polls.tally import snapshot, tally
 from two_factor.history import Event
 from two_factor.tests.factories import UserFactory
 
@@ -183,10 +183,10 @@ def test_times_and_ids_are_new_and_votes_by_hour_stay(crowd):
     poll, _ = crowd
     ids = set(Ballot.objects.values_list("pk", flat=True))
     votes = set(Vote.objects.values_list("pk", flat=True))
-    hours = votes_by_hour(poll)
+    hours = tally(poll)["hours"]
     Ballot.objects.forget_voters(poll)
     cache.clear()
-    assert votes_by_hour(poll) == hours
+    assert tally(poll)["hours"] == hours
     assert not ids & set(Ballot.objects.values_list("pk", flat=True))
     assert not votes & set(Vote.objects.values_list("pk", flat=True))
     for ballot in Ballot.objects.all():

@@ -65,6 +65,22 @@ def test_the_words_may_be_left_out(poll):
     assert Report.objects.get().words == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("\u200b \u3164", ""),
+        ("\u202eIt sells\u202c.", "It sells."),
+        ("x\r\n" * 249 + "xx", "x\n" * 249 + "xx"),
+    ],
+    ids=["invisible", "turned", "lines"],
+)
+def test_words_are_kept_as_they_are_read(poll, words, kept):
+    browser = people.verified(poll)
+    assert "maxlength" not in page(browser, poll).text
+    assert report(browser, poll, words=words).status_code == 302
+    assert Report.objects.get().words == kept
+
+
 def test_a_poll_goes_on_while_it_is_only_reported(poll):
     report(people.verified(poll), poll)
     assert poll.question in people.anonymous(poll).get(reverse("polls:list")).text
@@ -116,6 +132,7 @@ def test_authors_do_not_report_their_own(poll):
         ({"reason": "\0"}, "Select a valid choice."),
         ({"words": "x" * 501}, "at most 500 characters (it has 501)"),
         ({"words": "\0"}, "Null characters are not allowed."),
+        ({"words": "Zalgo" + "\u0301" * 9}, "piles more than 6 marks on one letter"),
     ],
     ids=str,
 )
@@ -200,7 +217,7 @@ def test_a_closed_poll_can_be_reported(poll):
 
 
 def test_the_form_asks_for_reason_and_words_alone():
-    assert list(ReportForm().fields) == ["reason", "words"]
+    assert list(ReportForm().fields) == ["reason", "words", "writer"]
 
 
 def test_line_ends_count_once_as_in_the_browser(poll):

@@ -1,6 +1,8 @@
 """Staff open, change and export what their permissions say, and no more."""
 
 import pytest
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -210,3 +212,24 @@ def test_the_index_has_polls_and_reports_first(poll):
     names = ["polls-poll", "polls-report", "auth-user", "two_factor-twofactor", "auth-group"]
     places = [text.index(f'id="{name}"') for name in names]
     assert places[0] < places[1] < min(places[2:])
+
+
+@pytest.mark.parametrize(
+    ("permissions", "status"), [(NOTHING, 403), (REPORTS, 403), (VIEW, 302), (CHANGE, 302)]
+)
+def test_the_way_from_the_administration_to_a_poll_asks_for_its_permission(
+    poll, permissions, status
+):
+    Poll.objects.filter(pk=poll.pk).update(is_listed=False)
+    kind = ContentType.objects.get_for_model(Poll).pk
+    response = people.staff_who_may(*permissions).get(f"/admin/r/{kind}/{poll.pk}/")
+    assert response.status_code == status
+    # The link opens the poll to everyone who has it.
+    assert (poll.slug in str(response.headers) + response.text) is (status == 302)
+
+
+def test_from_the_administration_nothing_else_is_led_to():
+    kind, user = (ContentType.objects.get_for_model(model).pk for model in (Poll, User))
+    browser = people.staff_who_may("view_poll")
+    for path in [f"{user}/1", f"{kind}/0", f"{kind}/{10**30}", f"{10**30}/1", f"{kind}/x", "x/1"]:
+        assert browser.get(f"/admin/r/{path}/").status_code == 404

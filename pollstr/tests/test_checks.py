@@ -187,6 +187,7 @@ LEAST = {
         "VERIFY_LOCK_SECONDS",
         "VERIFIED_SECONDS",
         "VERIFIED_IDLE_SECONDS",
+        "VERIFY_HISTORY_DAYS",
     ],
 }
 
@@ -227,7 +228,7 @@ def test_all_countries_at_once_are_a_warning_in_production():
 def test_all_that_is_wrong_in_the_environment_is_told_at_once():
     wrong = {
         "VERIFY_BRAND": "A brand: too long",
-        "VERIFY_REGIONS": "US, CA",
+        "VERIFY_REGIONS": "US,XX",
         "VERIFY_DEFAULT_REGION": "FR",
         "VERIFY_MAX_FAILURES": "1000",
         "VERIFY_RESEND_WAITS": "30,-1",
@@ -239,23 +240,24 @@ def test_all_that_is_wrong_in_the_environment_is_told_at_once():
     assert [name for name in wrong if f") {name}" not in answer.stderr] == []
 
 
-@pytest.mark.parametrize(
-    ("key", "problem"),
-    [
-        (PRODUCTION["SECRET_KEY"], "is SECRET_KEY, so it would change with it"),
-        ("x", "has fewer than 16 characters"),
-        ("fifteen-letters", "has fewer than 16 characters"),
-    ],
-)
-def test_a_voter_key_that_protects_no_vote_stops_the_start(key, problem):
-    env = COMPLETE | {"VOTER_KEY": key}
+def test_a_voter_key_that_is_the_secret_key_stops_the_start():
+    env = COMPLETE | {"VOTER_KEY": PRODUCTION["SECRET_KEY"]}
     for arguments in [[], ["--deploy"]]:
         answer = manage("check", *arguments, env=env)
         assert answer.returncode == 1
-        assert f"(pollstr.E010) VOTER_KEY {problem}" in answer.stderr
+        assert "(pollstr.E010) VOTER_KEY is SECRET_KEY" in answer.stderr
     start = run("python", "-c", "import pollstr.wsgi", env=env)
     assert start.returncode == 1
-    assert problem in start.stderr
+    assert "VOTER_KEY is SECRET_KEY" in start.stderr
+
+
+@pytest.mark.parametrize("key", ["x", "fifteen-letters"])
+def test_a_voter_key_that_can_be_guessed_is_named_but_does_not_stop_a_site_with_open_polls(key):
+    env = COMPLETE | {"VOTER_KEY": key}
+    answer = manage("check", "--deploy", env=env)
+    assert answer.returncode == 1
+    assert "(pollstr.E012) VOTER_KEY has fewer than 16 characters" in answer.stderr
+    assert run("python", "-c", "import pollstr.wsgi", env=env).returncode == 0
 
 
 def test_development_may_have_any_voter_key(settings):
@@ -265,6 +267,10 @@ def test_development_may_have_any_voter_key(settings):
 
 WARNINGS = {
     "W005": ("VOTER_KEY has fewer than 32", {"VOTER_KEY": "0123456789-0123456789"}),
+    "W005 again": ("VOTER_KEY has fewer than 5 different", {"VOTER_KEY": "ab-" * 12}),
+    "W007 again": ("DEFAULT_FROM_EMAIL is no address", {"DEFAULT_FROM_EMAIL": "Pollstr <polls>"}),
+    "W007 in lines": ("DEFAULT_FROM_EMAIL is no a", {"DEFAULT_FROM_EMAIL": "a@b.example\nX: y"}),
+    "W011": ("SITE_URL is http", {"SITE_URL": "http://polls.example.com"}),
     "W006": ("DATABASE_URL is missing", {"DATABASE_URL": ""}),
     "W007": ("DEFAULT_FROM_EMAIL is missing", {"DEFAULT_FROM_EMAIL": ""}),
     "W008": ("OPERATOR_ADDRESS, OPERATOR_EMAIL m", {"OPERATOR_ADDRESS": "", "OPERATOR_EMAIL": ""}),
@@ -278,8 +284,14 @@ def test_what_would_lose_votes_or_visitors_is_a_warning_in_production(number):
     words, env = WARNINGS[number]
     answer = check("--fail-level", "WARNING", env=COMPLETE | env)
     assert answer.returncode == 1
-    assert f"(pollstr.{number}) {words}" in answer.stderr
+    assert f"(pollstr.{number[:4]}) {words}" in answer.stderr
     assert "1 issue" in answer.stderr
+
+
+def test_regions_may_stand_with_blanks():
+    env = COMPLETE | {"VERIFY_REGIONS": "DE, AT ,", "VERIFY_DEFAULT_REGION": " DE"}
+    answer = check("--fail-level", "WARNING", env=env)
+    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def test_plain_http_needs_no_proxy():

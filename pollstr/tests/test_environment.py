@@ -20,11 +20,23 @@ KINDS = {
             "postgres://me:secret@host:54x2/name",
             "postgres://me:se/cret@host/name",
             "postgres://me:secret@host",
+            "postgres://me:secret@host/name?sslmode=perhaps",
+            "postgres://me:secret@host/name?connect_timeout=soon",
+            "postgres://me:secret@host/name?no_such_option=1",
         ],
     ),
     "redis_url": (
         "like redis://host:6379/0",
-        ["nonsense", "http://:secret@host", "redis://", "redis://:secret@host:63x9"],
+        [
+            "nonsense",
+            "http://:secret@host",
+            "redis://",
+            "redis://:secret@host:63x9",
+            "redis://:secret@host?no_such_option=1",
+            "redis://:secret@host?socket_timeout=soon",
+            "rediss://:secret@host?ssl_cert_reqs=perhaps",
+            "redis://:secret@host/first",
+        ],
     ),
     "hosts": (
         "host names, without scheme, port or slash, separated by commas",
@@ -47,6 +59,8 @@ KINDS = {
             "https://other.example.com/",
             "ftp://other.example.com",
             "https://a.example https://b.example",
+            "https://other.example.com:99999",
+            "https://other.example.com:0",
         ],
     ),
     "site_url": (
@@ -57,6 +71,8 @@ KINDS = {
             "https://me@polls.example.com",
             "https://*.example.com",
             "ftp://polls.example.com",
+            "https://polls.example.com:65536",
+            "https://polls.example.com:0",
         ],
     ),
     "smtp_url": (
@@ -100,6 +116,8 @@ def test_what_cannot_be_read_is_named_and_not_told(kind, wanted, value, recwarn)
             ["https://a.example", "https://*.b.example:8443"],
         ),
         ("redis_url", "unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("redis_url", "rediss://h:1?ssl_cert_reqs=none", "rediss://h:1?ssl_cert_reqs=none"),
+        ("site_url", "https://polls.example.com:8443/", "https://polls.example.com:8443"),
     ],
 )
 def test_what_can_be_read_is_what_was_meant(kind, value, meant):
@@ -111,6 +129,13 @@ def test_what_can_be_read_is_what_was_meant(kind, value, meant):
     [
         ("postgresql://me:secret@host:5432/name", "host", "name"),
         ("postgres://me:secret@one:5432,two:5432/name?sslmode=require", "one,two", "name"),
+        (
+            "postgres://me@host/name?sslmode=verify-full&sslrootcert=/a&CONN_MAX_AGE=0",
+            "host",
+            "name",
+        ),
+        ("postgres://me@host/name?DISABLE_SERVER_SIDE_CURSORS=True", "host", "name"),
+        ("postgres://me@host/name?target_session_attrs=read-write&assume_role=x", "host", "name"),
         ("postgres:////run/postgresql/name", "/run/postgresql", "name"),
         ("sqlite:////srv/db.sqlite3", "", "/srv/db.sqlite3"),
         ("sqlite://:memory:", None, ":memory:"),

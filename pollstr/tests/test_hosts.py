@@ -110,7 +110,7 @@ def test_the_qr_code_is_one_whatever_host_was_asked_for(client):
 @pytest.mark.usefixtures("site")
 def test_many_sitemaps_are_listed_under_the_sites_address(client, monkeypatch):
     PollFactory.create_batch(3)
-    monkeypatch.setattr("polls.sharing.PollSitemap.limit", 2)
+    monkeypatch.setattr("polls.sharing.SITEMAP_LIMIT", 2)
     for path in ["/sitemap.xml", "/sitemap-polls.xml"]:
         answer = client.get(path, headers={"Host": "other.example.com"})
         assert links(answer.text) == {SITE}

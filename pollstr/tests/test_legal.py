@@ -70,7 +70,7 @@ def test_privacy_tells_the_days_that_settings_say(client, settings):
         "internet address. It shows fraud, and lets you see what happened in your name. 77 days."
         in text
     )
-    assert "phone was proven. 5 days." in text
+    assert "typed before that. 5 days." in text
 
 
 @pytest.mark.parametrize(

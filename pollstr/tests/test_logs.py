@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from django.db import IntegrityError, connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -52,7 +53,7 @@ def test_a_request_is_one_line(client, lines):
         ("/nowhere/hidden/", None, 404),
         ("/r/hidden/", "r/<str:code>/", 404),
         ("/reset/hidden/hidden/", "reset/<uidb64>/<token>/", 200),
-        ("/polls/1/?link=hidden", "polls/<int:pk>/", 302),
+        ("/polls/1/?link=hidden", "polls/<id:pk>/", 302),
     ],
 )
 def test_a_path_is_told_by_its_route_alone(client, lines, path, route, status):
@@ -85,6 +86,25 @@ def test_the_id_of_a_proxy_is_logged_beside_our_own(
     assert (line.get("proxy_request_id") == given) is is_logged
     # Clients can send the header, too: what belongs together is known by an id of our own.
     assert response["X-Request-ID"] == line["request_id"] != given
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Referer": "https://www.testserver/reset/hidden/hidden/"},
+        {"Referer": "https://www.testserver/p/hidden/ (: x) hidden"},
+        {"Origin": "https://hidden.example"},
+        {"Origin": "hidden: hidden"},
+    ],
+)
+def test_a_form_of_another_site_is_told_without_its_address(lines, headers):
+    client = Client(enforce_csrf_checks=True)
+    response = client.post(reverse("login"), headers=headers, secure=True)
+    assert response.status_code == 403
+    refused, request = lines()
+    assert "checking failed - it does not match any trusted origins" in refused["message"]
+    assert refused["request_id"] == request["request_id"]
+    assert "hidden" not in json.dumps(lines())
 
 
 def test_what_breaks_is_told_without_what_it_says(client, lines, monkeypatch):
@@ -121,8 +141,9 @@ def test_outside_of_requests_there_is_no_id(lines):
     assert lines()[0]["request_id"] is None
 
 
-def test_a_method_that_is_made_up_writes_nothing_into_the_log(client, lines):
-    client.generic('X"}', "/polls/")
+@pytest.mark.parametrize("method", ['X"}', "WORDS", "A" * 30_000])
+def test_a_method_that_is_made_up_writes_nothing_into_the_log(client, lines, method):
+    client.generic(method, "/polls/")
     assert [line["method"] for line in lines()] == ["?"]
 
 

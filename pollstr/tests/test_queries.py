@@ -57,7 +57,7 @@ VOTERS = {
     "password_change": 2,
     "two_factor:phone": 3,
     "two_factor:change": 3,
-    "two_factor:recovery_codes": 3,
+    "two_factor:recovery_codes": 4,
 }
 
 

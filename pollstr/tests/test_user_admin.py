@@ -246,6 +246,30 @@ def test_only_superusers_delete_superusers(clerk, superuser, root):
     assert not User.objects.filter(pk=root.pk).exists()
 
 
+@pytest.mark.parametrize("permission", [None, "change_poll"])
+def test_staff_take_over_no_other_member_of_the_site_team(clerk, superuser, permission):
+    boss = UserFactory(username="boss", is_staff=True, email="boss@example.com")
+    if permission:
+        boss.user_permissions.add(Permission.objects.get(codename=permission))
+    TwoFactorFactory(user=boss, number="+12025550109")
+    changed = form(boss, email="mallory@example.com", is_staff="on")
+    assert clerk.post(change(boss), changed).status_code == 403
+    assert clerk.post(password(boss)).status_code == 403
+    assert clerk.post(url("user_delete", boss.pk), {"post": "yes"}).status_code == 403
+    chosen = {"action": "reset", "_selected_action": TwoFactor.objects.get(user=boss).pk}
+    clerk.post(reverse("admin:two_factor_twofactor_changelist"), chosen)
+    boss = User.objects.select_related("two_factor").get(pk=boss.pk)
+    assert (boss.email, boss.two_factor.number) == ("boss@example.com", "+12025550109")
+    assert superuser.post(change(boss), changed).status_code == 302
+
+
+def test_staff_open_their_own_record(clerk):
+    own = user_of(clerk)
+    data = form(own, first_name="Ada", is_staff="on")
+    assert clerk.post(change(own), data).status_code == 302
+    assert User.objects.get(pk=own.pk).first_name == "Ada"
+
+
 def test_nobody_deletes_or_disarms_their_own_account_here(superuser):
     own = user_of(superuser)
     superuser.post(url("user_delete", own.pk), {"post": "yes"})
