@@ -59,7 +59,6 @@ class EventQuerySet(models.QuerySet):
             events,
             user=None,
             at=TruncDay("at", tzinfo=UTC),
-            number="",
             address="",
             number="",
             range_key="",
