@@ -302,7 +302,7 @@ class PhonePageMixin(FormPageMixin):
         return super().get_form_kwargs() | {"any_region": self.request.user.is_staff}
 
     def get_context_data(self, **kwargs):
-        two_factor = TwoFactor.objects.filter(user=self.request.user).first()
+        two_factor = getattr(self.request.user, "two_factor", None)
         return super().get_context_data(
             # Whom to ask about a number that another account holds.
             operator_email=getattr(settings, "OPERATOR", {}).get("email", ""),
