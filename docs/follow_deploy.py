@@ -1,7 +1,8 @@
 """Follow docs/deploy.md in a fresh Debian 13: ``python -m docs.follow_deploy`` as root.
 
 Every ``sh`` block from "A plain Linux host" on is run in order, and every block with a file's
-content is written to the path named before it. The first command that fails ends the run.
+content is written to the path named before it. Then the commands of the other documents are run.
+The first command that fails ends the run.
 
 It needs debootstrap and some three minutes. ``REPLACED`` and ``SYSTEMCTL`` list what differs from a
 real host: there is no public name, no certificate authority, and systemd is not the first process.
@@ -23,6 +24,14 @@ SUITE, MIRROR = "trixie", "http://deb.debian.org/debian"
 # Python packages are downloaded through the same authorities as outside.
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 CERTIFICATE = "/etc/letsencrypt/live/polls.example.com/fullchain.pem"
+
+# The same for commands of other documents, which name a user, a poll and the log of systemd.
+ON_THIS_HOST = {
+    "python manage.py": "sudo -u pollstr .venv/bin/python manage.py",
+    " ada": " admin",
+    " 7": " 1",
+    "journalctl -u pollstr -o cat": "apt-get install --yes --quiet jq && cat /var/log/pollstr.log",
+}
 
 PASSWORD = "DJANGO_SUPERUSER_PASSWORD"
 
@@ -110,6 +119,19 @@ def blocks() -> list[tuple[str, str, str]]:
         paths = re.findall(r"`(/[\w./-]+)`", text[end : block.start()])
         found.append((block[1], paths[-1] if paths else "", block[2]))
         end = block.end()
+    return found
+
+
+def other_commands() -> list[str]:
+    """Return the commands of the other documents as they are typed on this host."""
+    found = []
+    for name in ["operate.md", "two-factor.md", "voting.md"]:
+        lines = re.findall(
+            r"^    (python manage\.py .*|journalctl .*)$", (GUIDE.parent / name).read_text(), re.M
+        )
+        found += [line.partition("#")[0].strip() for line in lines]
+    for words, others in ON_THIS_HOST.items():
+        found = [command.replace(words, others) for command in found]
     return found
 
 
@@ -207,6 +229,9 @@ class Host:
         admin = "from django.contrib.auth.models import User; assert User.objects.get().is_staff"
         python = "cd /srv/pollstr/site && sudo -u pollstr .venv/bin/python"
         self.run(f'{python} manage.py shell -c "{admin}"')
+        self.run(f"{python} manage.py loaddata demo")
+        for command in other_commands():
+            self.run(f"cd /srv/pollstr/site && {command}")
 
     def end(self):
         # By its number: a name would end the site's processes outside of the folder, too.

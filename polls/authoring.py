@@ -6,7 +6,6 @@ import json
 from django.conf import settings
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.http import QueryDict
 from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -24,7 +23,6 @@ from two_factor.mixins import TwoFactorMixin
 from two_factor.models import DAY, HOUR, Limit, Limited
 from two_factor.steps import when_again
 
-from .address_limit import AddressLimit
 from .ballots import MIN_SHARED
 from .fields import filled
 from .forms import (
@@ -32,16 +30,10 @@ from .forms import (
     LockedPollForm,
     PollForm,
     ReopenForm,
-    read_writer,
-    signed_writer,
 )
 from .models import TRASH_LIFE, Poll
+from .typed_forms import ShownAgainMixin, TypedMixin, typed_in, typed_values
 
-# The session's key for what was typed before the gate: values by field, by the page's path.
-TYPED = "typed_polls"
-MAX_TYPED_BYTES = 100_000
-# Forms that one internet address may leave with us an hour while signed out: each is a session.
-TYPED_POLLS = AddressLimit("typed polls", most=30, seconds=HOUR)
 # Sends of the form of a poll by one account in an hour. An author who tries needs far fewer, and
 # each that is refused costs us as much as one that is saved.
 MAX_SENDS_PER_HOUR = 120
@@ -63,8 +55,6 @@ NO_RIGHT = _lazy(
     "On this site only people chosen by the site team make polls. If you should be one of them, "
     "ask the site team."
 )
-KEPT = _lazy("What you typed is kept. It is back in the form when you are done here.")
-NOT_KEPT = _lazy("We could not keep what you typed. Go back in your browser and copy it.")
 CONFLICT = _lazy(
     "This poll was changed after you opened this page, in another tab or by someone else. Nothing "
     "was saved now. What you typed is below. Save again to put it in place of this:"
@@ -138,72 +128,32 @@ class LimitedMixin:
         return response
 
 
-class WritingMixin(LimitedMixin, TwoFactorMixin):
+class WritingMixin(LimitedMixin, TypedMixin, TwoFactorMixin):
     """The form of a poll: it may ask for more rows, and loses nothing that was typed."""
 
     form_class = PollForm
     is_new = False
-
-    def refuse(self):
-        refusal = super().refuse()
-        if refusal and self.request.method == "POST":
-            self.keep_typed()
-        return refusal
-
-    def keep_typed(self):
-        """Keep what was typed in the session, for whoever comes back from the gate with it."""
-        typed = typed_in(self.request.POST)
-        if not any(filled(typed.get("choices", []) + typed.get("question", []))):
-            return
-        is_kept = len(json.dumps(typed, ensure_ascii=False).encode()) <= MAX_TYPED_BYTES
-        if is_kept and not self.request.user.is_authenticated:
-            is_kept = self.may_keep_of_strangers()
-        if is_kept:
-            self.request.session[TYPED] = {self.request.path: typed}
-        messages.info(self.request, KEPT if is_kept else NOT_KEPT)
-
-    def may_keep_of_strangers(self) -> bool:
-        return not TYPED_POLLS.count(self.request)
-
-    def kept_typed(self) -> QueryDict | None:
-        """Return what this user typed here before the gate."""
-        typed = self.request.session.get(TYPED, {}).get(self.request.path)
-        # A release before this one kept a query string.
-        if not isinstance(typed, dict):
-            return None
-        signed = typed.get("writer", [""])[-1]
-        if signed and read_writer(signed) != self.request.user.pk:
-            return None
-        return as_query(typed)
+    texts = ["question", "choices"]
+    not_typed = NOT_CONTENT
 
     def get_return_url(self):
         return self.request.path
 
     def get_form(self, form_class=None):
-        if self.request.method == "POST":
-            if button := next((name for name in MORE_ROWS if name in self.request.POST), None):
-                return self.form_with(self.request.POST, MORE_ROWS[button])
-        elif typed := self.kept_typed():
-            return self.form_with(typed)
+        button = next((name for name in MORE_ROWS if name in self.request.POST), None)
+        if button:
+            return self.form_with(self.request.POST, MORE_ROWS[button])
         return super().get_form(form_class)
 
     def form_with(self, data, more=None):
         """Return the form with what was typed, which is not looked at yet, and ``more`` rows."""
-        kwargs = self.get_form_kwargs() | {"data": None, "files": None}
-        form = self.get_form_class()(**kwargs)
-        typed = typed_values(form, data)
-        form = self.get_form_class()(**kwargs | {"initial": kwargs["initial"] | typed})
+        form = super().form_with(data)
         if more is not None:
-            rows = typed.get("choices") or []
+            rows = form.initial.get("choices") or []
             form.first_new_row = len(filled(rows))
             blank = len(rows) - form.first_new_row
             form.spare_rows = blank + more or form.spare_rows
         return form
-
-    def get_initial(self):
-        user = self.request.user
-        writer = signed_writer(user) if user.is_authenticated else ""
-        return super().get_initial() | {"writer": writer}
 
     def csrf_failed(self, problem: str):
         """Show the form again with a token that holds (see pollstr.errors.csrf_failure).
@@ -232,7 +182,7 @@ class WritingMixin(LimitedMixin, TwoFactorMixin):
         return self.form_valid(form) if form.is_valid() else self.form_invalid(form)
 
     def saved(self, poll, sentence):
-        self.request.session.pop(TYPED, None)
+        self.forget_typed()
         return to_share_page(self.request, poll, sentence)
 
     def saved_draft(self, poll):
@@ -242,28 +192,6 @@ class WritingMixin(LimitedMixin, TwoFactorMixin):
         edit = reverse("polls:edit", args=[poll.pk])
         words = _("Saved as a draft, which only you see. <a href='{url}'>Edit or publish it</a>.")
         return self.saved(poll, format_html(words, url=edit))
-
-
-def typed_in(data) -> dict[str, list[str]]:
-    """Return the values of a form by field, without its token and its buttons."""
-    return {name: values for name, values in data.lists() if name not in NOT_CONTENT}
-
-
-def typed_values(form, data) -> dict:
-    """Return what the fields of ``form`` find in ``data``, to begin another form with."""
-    typed = {
-        name: field.widget.value_from_datadict(data, {}, name)
-        for name, field in form.fields.items()
-    }
-    # Who it is for is written anew, and what was not sent in secret begins as in any form.
-    return {name: value for name, value in typed.items() if name != "writer" and value is not None}
-
-
-def as_query(typed: dict[str, list[str]]) -> QueryDict:
-    query = QueryDict(mutable=True)
-    for name, values in typed.items():
-        query.setlist(name, values)
-    return query
 
 
 def to_share_page(request, poll, sentence):
@@ -296,7 +224,7 @@ class NewView(MakingMixin, WritingMixin, FormView):
         return self.answer()
 
     def get_initial(self):
-        return super().get_initial() | {"nonce": get_random_string(22)}
+        return super().get_initial() | {"nonce": new_nonce()}
 
     def get_form_kwargs(self):
         draft = Poll(author=self.request.user, published_at=None)
@@ -328,8 +256,8 @@ class NewView(MakingMixin, WritingMixin, FormView):
         poll = own.filter(sent_hash=form.instance.sent_hash).first()
         if poll is None:
             return None
-        if poll.trashed_at:
-            # Made again on purpose.
+        if poll.trashed_at or (poll.is_draft and not is_as_typed(poll, form)):
+            # Made again on purpose. What is published must be what was typed.
             form.instance.sent_hash = None
             return None
         if poll.is_draft:
@@ -337,18 +265,31 @@ class NewView(MakingMixin, WritingMixin, FormView):
         return self.saved(poll, published(poll))
 
 
-def sent_hash(data) -> str | None:
+def is_as_typed(poll, form) -> bool:
+    """Whether a draft still says what was sent to make it."""
+    wording = ["question", "description", "closes_at"]
+    texts = [choice.text for choice in poll.choices.all()]
+    is_same = all(getattr(poll, name) == form.cleaned_data[name] for name in wording)
+    return is_same and texts == form.cleaned_data["choices"]
+
+
+def new_nonce() -> str:
+    return get_random_string(22)
+
+
+def sent_hash(data, path="") -> str | None:
     """Return what tells a form that is sent twice: its nonce with all that was typed, hashed.
 
-    None where there is no nonce. Which button was pressed makes no difference.
+    None where there is no nonce. Which button was pressed makes no difference. ``path`` tells the
+    forms of one page apart, which share a nonce.
     """
     if not data.get("nonce"):
         return None
-    text = json.dumps(sorted(typed_in(data).items()))
+    text = path + json.dumps(sorted(typed_in(data, NOT_CONTENT).items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class KeptMixin(TwoFactorMixin, SingleObjectMixin):
+class OwnPollMixin(TwoFactorMixin, SingleObjectMixin):
     """One of the polls that the visitor keeps; those in the trash are not there.
 
     A POST acts on its row locked: no vote can be the first between the look and the change.
@@ -388,7 +329,7 @@ class KeptMixin(TwoFactorMixin, SingleObjectMixin):
         return redirect(reverse("polls:mine", query={"show": self.object.kind}))
 
 
-class EditView(WritingMixin, KeptMixin, FormView):
+class EditView(WritingMixin, OwnPollMixin, FormView):
     template_name = "polls/edit.html"
 
     def get_form_class(self):
@@ -439,7 +380,7 @@ class EditView(WritingMixin, KeptMixin, FormView):
         return self.render_to_response(context, status=409)
 
 
-class PublishView(KeptMixin, View):
+class PublishView(OwnPollMixin, View):
     http_method_names = ["post", "options"]
 
     def why_not(self):
@@ -455,7 +396,7 @@ class PublishView(KeptMixin, View):
         return to_share_page(self.request, poll, published(poll))
 
 
-class ChangingMixin(LimitedMixin, KeptMixin):
+class ChangingMixin(LimitedMixin, OwnPollMixin):
     """An act that the public history tells, so often an hour at most."""
 
     limited_template_name = "polls/limited.html"
@@ -481,8 +422,9 @@ class CloseView(ChangingMixin, TemplateView):
         return redirect(self.object.url("results"))
 
 
-class ReopenView(ChangingMixin, FormView):
-    template_name = "polls/reopen.html"
+class ReopenView(ShownAgainMixin, ChangingMixin, FormView):
+    template_name = limited_template_name = "polls/reopen.html"
+    texts = ["reason"]
     form_class = ReopenForm
 
     def why_not(self):
@@ -502,12 +444,15 @@ class ReopenView(ChangingMixin, FormView):
         return super().get_context_data(min_shared=MIN_SHARED, **kwargs)
 
     def answer(self):
+        if self.stale_problem:
+            return self.show_again()
         form = self.get_form()
         return self.form_valid(form) if form.is_valid() else self.form_invalid(form)
 
     def form_valid(self, form):
         count_change(self.object, self.request.user)
-        self.object.reopen(**form.cleaned_data)
+        self.object.reopen(form.cleaned_data["closes_at"], form.cleaned_data["reason"])
+        self.forget_typed()
         if self.object.closes_at is None:
             return to_share_page(
                 self.request, self.object, f"{_('The poll is open again.')} {NO_END}"
@@ -517,18 +462,26 @@ class ReopenView(ChangingMixin, FormView):
         return to_share_page(self.request, self.object, sentence)
 
 
-class CopyView(MakingMixin, LimitedMixin, KeptMixin, TemplateResponseMixin, View):
+class CopyView(MakingMixin, LimitedMixin, OwnPollMixin, TemplateResponseMixin, View):
     http_method_names = ["post", "options"]
     template_name = "polls/limited.html"
 
     def answer(self):
-        try:
-            count_poll(self.request.user)
-        except Limited as limited:
-            return self.render_limited(limited)
-        copy = self.object.copy_for(self.request.user)
+        hashed = sent_hash(self.request.POST, self.request.path)
+        # The row of the original is locked: a second click waits for the copy of the first.
+        copy = self.sent_before(hashed)
+        if copy is None or copy.trashed_at:
+            try:
+                count_poll(self.request.user)
+            except Limited as limited:
+                return self.render_limited(limited)
+            copy = self.object.copy_for(self.request.user, None if copy else hashed)
         messages.success(self.request, _("This is a copy, a draft without dates and votes."))
         return redirect("polls:edit", copy.pk)
+
+    def sent_before(self, hashed) -> Poll | None:
+        """Return the copy that the same button of the same page has made already."""
+        return hashed and Poll.objects.filter(author=self.request.user, sent_hash=hashed).first()
 
 
 class TrashView(ChangingMixin, TemplateView):

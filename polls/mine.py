@@ -4,7 +4,7 @@ from django.views.generic import TemplateView, View
 
 from two_factor.mixins import TwoFactorMixin
 
-from .authoring import can_make_polls
+from .authoring import can_make_polls, new_nonce
 from .csv_export import as_text, csv_of, dated_name
 from .models import Poll
 from .paging import page_of
@@ -49,6 +49,7 @@ class MineView(TwoFactorMixin, TemplateView):
             kind=self.kind,
             kinds=Poll.Kind.choices,
             can_make_polls=can_make_polls(self.request.user),
+            nonce=new_nonce(),
             **page,
             **kwargs,
         )

@@ -261,7 +261,7 @@ class Poll(models.Model):
     # What its author and nobody else is told where staff took the poll out of sight.
     hidden_because = models.CharField(_("hidden because"), max_length=300, blank=True)
     voters_forgotten_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Of what was sent to make it (see polls.authoring.sent_hash); the same sent twice is one poll.
+    # Of what was sent to make it (see polls.authoring.sent_hash): the same sent twice is one poll.
     sent_hash = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
 
     objects = PollQuerySet.as_manager()
@@ -438,12 +438,13 @@ class Poll(models.Model):
         self.note_change(history.TAKEN_BACK)
 
     @transaction.atomic
-    def copy_for(self, author) -> "Poll":
+    def copy_for(self, author, sent_hash=None) -> "Poll":
         """Return a draft with the same wording and options, and no dates."""
         copied = ["question", "description", "time_zone", "min_choices", "max_choices"]
         copied += ["results_for", "may_change", "is_listed", "forgets_voters"]
         values = {name: getattr(self, name) for name in copied}
-        copy = Poll.objects.create(author=author, published_at=None, **values)
+        values |= {"author": author, "published_at": None, "sent_hash": sent_hash}
+        copy = Poll.objects.create(**values)
         Choice.objects.bulk_create(
             Choice(poll=copy, text=choice.text, position=choice.position)
             for choice in self.choices.all()

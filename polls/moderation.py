@@ -18,8 +18,9 @@ from two_factor.models import DAY, Limit, Limited
 from two_factor.steps import when_again
 
 from .address_limit import AddressLimit
-from .fields import TextField
+from .fields import HiddenField, TextField
 from .models import Poll, Report
+from .typed_forms import ShownAgainMixin
 from .views import PollMixin, with_query
 
 # Reports by one user in a day: more than a careful reader finds, and few enough to read. A report
@@ -44,6 +45,7 @@ class ReportForm(forms.ModelForm):
         help_text=_("Whoever made the poll is not told who reported it."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+    writer = HiddenField()
 
     class Meta:
         model = Report
@@ -83,12 +85,13 @@ def count_report(request):
         raise Limited(reason, timedelta(seconds=wait))
 
 
-class ReportView(PollMixin, FormView):
+class ReportView(ShownAgainMixin, PollMixin, FormView):
     """Say that a poll does not belong here, once and with a reason."""
 
     http_method_names = ["get", "post", "head", "options"]
     template_name = "polls/report.html"
     form_class = ReportForm
+    texts = ["words"]
 
     def get_queryset(self):
         # Without a keeper: what nobody else can open needs no report.
@@ -113,6 +116,11 @@ class ReportView(PollMixin, FormView):
         messages.info(self.request, sentence)
         return redirect(self.object)
 
+    def post(self, request, *args, **kwargs):
+        if self.stale_problem:
+            return self.show_again()
+        return super().post(request, *args, **kwargs)
+
     def form_valid(self, form):
         report = form.instance
         report.poll, report.reporter = self.object, self.request.user
@@ -125,6 +133,7 @@ class ReportView(PollMixin, FormView):
         except IntegrityError:
             # The second of two clicks.
             return self.to_poll(REPORTED)
+        self.forget_typed()
         messages.success(self.request, THANKS)
         return redirect(self.object)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from .models import Ballot, Poll
+from .typed import MAX_TYPED_LENGTH, clean_code
 
 # Of a receipt, in bytes: 30 are 48 letters and digits in base32.
 ID_BYTES, POLL_BYTES, MARK_BYTES, REVISION_BYTES, CAST_BYTES, SEAL_BYTES = 5, 4, 1, 1, 3, 16
@@ -25,9 +26,8 @@ OLD_CONTENT_BYTES = ID_BYTES + OLD_REVISION_BYTES
 GROUP = 6  # letters and digits
 LENGTHS = {24, 48}
 SPELLING = re.compile(r"[a-z2-7]{6}(-[a-z2-7]{6}){3}((-[a-z2-7]{6}){4})?")
-MAX_TYPED = 100
 # What is mistaken for another letter when a receipt is typed; base32 has none of these.
-MISREAD = str.maketrans("018", "olb", " -\t")
+MISREAD = str.maketrans("018", "olb")
 
 # What a receipt says today.
 COUNTED, REPLACED, LOST, ENDED, OUTDATED, UNKNOWN = (
@@ -92,9 +92,11 @@ def grouped(code: str) -> str:
 
 def canonical(code: str) -> str:
     """Return the code as ``receipt_for`` spells it, where it is one that was typed differently."""
-    if len(code) > MAX_TYPED or not code.isascii():
+    letters = "".join(sign for sign in code if sign.isalnum())
+    # Other dashes, or a full stop, get in between and behind; letters of no keyboard do not.
+    if len(code) > MAX_TYPED_LENGTH or not (code.isprintable() and letters.isascii()):
         return code
-    plain = code.lower().translate(MISREAD)
+    plain = clean_code(letters).translate(MISREAD)
     is_base32 = re.fullmatch(r"[a-z2-7]+", plain) is not None
     return grouped(plain) if is_base32 and len(plain) in LENGTHS else code
 

@@ -35,6 +35,8 @@ POLL_CHANGED = _(
     "This poll has changed since you opened it. Your vote is not counted. Read the poll again, "
     "then vote."
 )
+# Added where the vote that is not counted was to replace another.
+EARLIER_COUNTS = _("Your earlier vote still counts.")
 PICKED_BEFORE = _("This is what you picked before you signed in. Nothing is counted yet.")
 PICKED_INSTEAD = _(
     "This is what you picked before you signed in. It is not counted yet: until you vote again, "
@@ -305,6 +307,8 @@ class VoteView(PollMixin, FormView):
         return self.show_again(sentence, status=409)
 
     def show_again(self, sentence, status):
+        if self.has_voted and sentence is not ALREADY_VOTED:
+            sentence = f"{sentence} {EARLIER_COUNTS}"
         # Before what is wrong with the pick itself.
         self.form.errors.pop("choice", None)
         self.form.add_error("choice", sentence)

@@ -164,16 +164,20 @@ def may_be_taken_for(text: str, other: str) -> bool:
 
     Two that differ in what decides, such as Team A and Team B, are told apart by that.
     """
-    text, other = look_of(text), look_of(other)
-    if text == other:
+    (look, *telling), (other_look, *other_telling) = told_apart_by(text), told_apart_by(other)
+    if look == other_look:
         return True
-    if distance(text, other, MOST_EDITS) > MOST_EDITS:
-        return False
-    has_same_names = names_in(words_of(text)) == names_in(words_of(other))
-    return has_same_names and deciding(text) == deciding(other)
+    return telling == other_telling and distance(look, other_look, MOST_EDITS) <= MOST_EDITS
 
 
 # Options are compared with each other, so that each text is asked about many times.
+@lru_cache(maxsize=2048)
+def told_apart_by(text: str) -> tuple:
+    """Return the look of the wording of an option, its days and months, and what decides in it."""
+    look = look_of(text)
+    return look, names_in(words_of(look)), deciding(look)
+
+
 @lru_cache(maxsize=256)
 def deciding(text: str) -> list[str]:
     """Return what decides what a text says, in its order; a fix of a typo changes none of it.
@@ -278,34 +282,23 @@ def trades_options(first: str, text: str, options: dict[str, frozenset]) -> bool
 def distance(a: str, b: str, most: int) -> int:
     """Return how many edits of one character make ``b`` of ``a`` (Levenshtein), or ``most`` + 1.
 
-    It looks only at what lies within ``most`` of the diagonal, so the cost grows with the length.
+    Each further edit only asks how far both texts are the same from there (Ukkonen 1985), so that
+    the cost hardly grows with the length.
     """
-    too_many = most + 1
-    if abs(len(a) - len(b)) > most:
-        return too_many
-    same = length_in_common(a, b)
-    a, b = a[same:], b[same:]
-    # Column c of a row is the text a[:n] against b[:n - most - 1 + c]; both edges stay too far.
-    width = 2 * most + 3
-    row = [too_many] * width
-    for column in range(most + 1, width - 1):
-        row[column] = min(column - most - 1, too_many)
-    for n, char in enumerate(a, start=1):
-        before, row = row, [too_many] * width
-        for column in range(1, width - 1):
-            end = n - most - 1 + column
-            if not 0 <= end <= len(b):
-                continue
-            is_other = end == 0 or char != b[end - 1]
-            row[column] = min(
-                before[column] + is_other,
-                before[column + 1] + 1,
-                row[column - 1] + 1,
-                too_many,
-            )
-        if min(row) == too_many:
-            return too_many
-    return row[len(b) - len(a) + most + 1]
+    # For each offset of b against a: how much of a is done with so many edits.
+    done = {0: length_in_common(a, b)}
+    for edits in range(most + 1):
+        if done.get(len(b) - len(a)) == len(a):
+            return edits
+        before, done = done, {}
+        for offset in range(-edits - 1, edits + 2):
+            replaced = before.get(offset, -2) + 1
+            added = before.get(offset - 1, -1)
+            left_out = before.get(offset + 1, -2) + 1
+            end = min(max(replaced, added, left_out), len(a), len(b) - offset)
+            if end >= max(0, -offset):
+                done[offset] = end + length_in_common(a[end:], b[end + offset :])
+    return most + 1
 
 
 def length_in_common(a: str, b: str) -> int:

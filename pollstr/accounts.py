@@ -24,11 +24,12 @@ from django.views.generic import FormView, TemplateView
 from polls.kept import KeptMixin
 from polls.models import Ballot
 from polls.picks import leads_to_pick
-from two_factor.addresses import address_limits, client_address
+from two_factor.addresses import address_limits, client_address, limit_names
 from two_factor.forms import WRONG_PASSWORD, PasswordForm
 from two_factor.mail import send
 from two_factor.mixins import SignedInMixin, is_verified, next_url, redirect_to_two_factor
 from two_factor.models import DAY, HOUR, Limit, Limited, TwoFactor
+from two_factor.passwords import check_limit
 from two_factor.steps import PasswordStepMixin
 
 from .backends import find_user
@@ -228,7 +229,11 @@ class RegisterView(EntryMixin, LimitedFormMixin, FormView):
     http_method_names = ["get", "post", "head", "options"]
     template_name = "registration/register.html"
     form_class = RegisterForm
-    too_many = gettext_lazy("Too many accounts were made from your internet address.")
+
+    def why_refused(self, limit) -> str:
+        if limit.name in limit_names("registration"):
+            return _("Too many accounts were made from your internet address.")
+        return self.too_many
 
     def limits(self):
         address = client_address(self.request)
@@ -303,10 +308,12 @@ class PasswordChangeView(
 ):
     http_method_names = ["get", "post", "head", "options"]
     form_class = PasswordChangeForm
+    counted_names = ("password checked",)
 
     def limits(self):
         user = self.request.user
-        return [wrong_passwords(user), ("new password", user.pk, MOST_MAILS, HOUR)]
+        new = ("new password", user.pk, MOST_MAILS, HOUR)
+        return [wrong_passwords(user), check_limit(user), new]
 
     def form_invalid(self, form):
         if form.has_error("old_password", "password_incorrect"):
@@ -347,13 +354,18 @@ class AccountView(SignedInMixin, TemplateView):
 
 
 class PasswordOnceMoreMixin(ProvenPhoneMixin, LimitedFormMixin):
-    """A form with the password of whoever is signed in: wrong ones are counted."""
+    """A form with the password of whoever is signed in: wrong ones are counted.
+
+    Right ones are, too, with a higher limit.
+    """
+
+    counted_names = ("password checked",)
 
     def get_form_kwargs(self):
         return super().get_form_kwargs() | {"user": self.request.user}
 
     def limits(self):
-        return [wrong_passwords(self.request.user)]
+        return [wrong_passwords(self.request.user), check_limit(self.request.user)]
 
     def form_invalid(self, form):
         if form.has_error("password", WRONG_PASSWORD):
@@ -533,7 +545,7 @@ class AccountDeleteView(ProvenPhoneMixin, PasswordStepMixin, HashingFormMixin, F
     def post(self, request, *args, **kwargs):
         # Counted before the password is looked at, as with codes.
         try:
-            self.two_factor.count_guess()
+            self.count_password()
         except Limited as limited:
             return self.render_problem(limited, AccountDeleteForm(request.user))
         except (TwoFactor.DoesNotExist, IntegrityError):

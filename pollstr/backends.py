@@ -37,6 +37,8 @@ class UserBackend(ModelBackend):
 
 def find_user(username: str):
     """Return the user with that very name, or the only one whose name differs in case alone."""
+    # PostgreSQL takes no NUL, and nobody's name has a character that cannot be read.
+    username = username.replace("\0", "\N{REPLACEMENT CHARACTER}")
     users = get_user_model()._default_manager
     exact = users.filter(username=username).first()
     # Asked for in any case, so that the time tells nothing.

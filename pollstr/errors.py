@@ -20,6 +20,7 @@ from two_factor.mixins import is_safe_next, is_verified, next_url
 from .hashers import HashingBusy
 from .middleware import TOO_LARGE
 from .migrated import is_of_missing_migration
+from .models import name_key
 
 # What passes by itself. Forms tell of HashingBusy themselves, but for those of the admin.
 PASSING = (OperationalError, InterfaceError, HashingBusy)
@@ -127,8 +128,14 @@ def is_from_here(request) -> bool:
 def is_done(request, view_name: str) -> bool:
     """Whether another tab did meanwhile what the form was for: signing in, or verifying."""
     if view_name in SIGN_IN_FORMS:
-        return request.user.is_authenticated
+        return request.user.is_authenticated and not names_another(request)
     return view_name in CODE_FORMS and is_verified(request)
+
+
+def names_another(request) -> bool:
+    """Whether the form is to sign another person in than the one who is signed in."""
+    name = request.POST.get("username", "").strip()
+    return name != "" and name_key(name) != name_key(request.user.get_username())
 
 
 def render_csrf_problem(request, problem):

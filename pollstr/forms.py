@@ -45,10 +45,14 @@ class AddressField(forms.EmailField):
         email = super().clean(value)
         if any(map(is_invisible, email)):
             raise ValidationError(INVISIBLE_ERROR, code="invisible")
+        domain = email.rpartition("@")[2]
         try:
-            email.rpartition("@")[2].encode("idna")
+            domain.encode("idna")
         except UnicodeError as error:
             raise ValidationError(validate_email.message, code="invalid") from error
+        # A machine's own name or number: mail there would stay in the network of our server.
+        if email and ("." not in domain or domain.startswith("[")):
+            raise ValidationError(validate_email.message, code="invalid")
         return email
 
 

@@ -67,12 +67,18 @@ class LimitedFormMixin(HashingFormMixin):
     """
 
     too_many = gettext_lazy("Too many tries.")
+    # Names of limits that each form counts for, whatever is in it.
+    counted_names: tuple[str, ...] = ()
 
     def post(self, request, *args, **kwargs):
         limit = first_reached(self.limits())
         if limit:
             return self.say_when_again(limit)
+        self.count(*self.counted_names)
         return super().post(request, *args, **kwargs)
+
+    def why_refused(self, limit) -> str:
+        return self.too_many
 
     def count(self, *names, amount=1):
         """Count once more for the limits with these names, and in the networks of an address."""
@@ -85,7 +91,7 @@ class LimitedFormMixin(HashingFormMixin):
 
     def say_when_again(self, limit):
         wait = max(1, math.ceil((limit.ends_at - timezone.now()).total_seconds()))
-        problem = when_again(self.too_many, wait)
+        problem = when_again(self.why_refused(limit), wait)
         # What was typed is shown again, but not looked at: not even whether it was right.
         kwargs = self.get_form_kwargs() | {"data": None, "files": None}
         form = self.get_form_class()(**kwargs | {"initial": self.request.POST.dict()})

@@ -173,8 +173,11 @@ class PasswordResetConfirmView(NewPasswordMixin, views.PasswordResetConfirmView)
         response = super().dispatch(request, *args, **kwargs)
         next = read_next(request)
         # The link was good, and leads on to the form at an address without its secret.
-        if next and request.method == "GET" and response.status_code == 302:
-            request.session[RESET_NEXT] = next
+        is_link = kwargs["token"] != self.reset_url_token
+        if is_link and request.method == "GET" and response.status_code == 302:
+            request.session.pop(RESET_NEXT, None)
+            if next:
+                request.session[RESET_NEXT] = next
         return response
 
     def form_valid(self, form):

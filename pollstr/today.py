@@ -11,14 +11,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from polls.authoring import MAX_CHANGES_PER_HOUR, MAX_SENDS_PER_HOUR, TYPED_POLLS
+from polls.authoring import MAX_CHANGES_PER_HOUR, MAX_SENDS_PER_HOUR
 from polls.listing import SEARCHES
 from polls.models import Ballot, Figure, Report
 from polls.moderation import ADDRESS_REPORTS, MOST_REPORTS
+from polls.typed_forms import TYPED_POLLS
 from polls.views import FAILED_LOOKUPS
 from two_factor.addresses import WIDER_NETWORKS
 from two_factor.history import Event
 from two_factor.models import FORGIVEN_PER_SEND, FORGIVEN_UNCLEAR, Limit, reserved_sends
+from two_factor.passwords import MAX_CHECKS
 
 from .accounts import (
     MOST_FAILED_BY_DEVICE,
@@ -108,6 +110,10 @@ def account_limits() -> dict[str, tuple[str, int]]:
             _("wrong passwords of one account that is signed in, in ten minutes"),
             MOST_WRONG_PASSWORDS,
         ),
+        "password checked": (
+            _("passwords of one account that is signed in, right or wrong, in ten minutes"),
+            MAX_CHECKS,
+        ),
         **by_networks(
             "registration", _("accounts made from one address in an hour"), most_registrations()
         ),
@@ -160,7 +166,7 @@ def poll_limits() -> dict[str, tuple[str, int]]:
         ),
         **by_networks(
             TYPED_POLLS.name,
-            _("polls typed by people who were not signed in, from one address in an hour"),
+            _("polls and reports typed by people who were not signed in, one address in an hour"),
             TYPED_POLLS.most,
         ),
     }

@@ -2,9 +2,10 @@
 
 const grower = document.querySelector("[data-grows]");
 const LINES = /[\r\n]+/;
+// The server takes 400 fields in one form.
+const MAX_ROWS = 300;
 
 function addRow(rows) {
-  if (rows.children.length >= grower.dataset.most) return;
   const row = rows.lastElementChild.cloneNode(true);
   row.querySelector("p")?.remove();
   const input = row.querySelector("input");
@@ -15,16 +16,18 @@ function addRow(rows) {
   rows.append(row);
 }
 
+// The row below the last one in use, as long as a poll may have another choice.
+function addEmptyRow(rows, row) {
+  if (row === rows.lastElementChild && rows.children.length < grower.dataset.most) addRow(rows);
+}
+
 // Each pasted line is a choice: the first goes where the cursor is, the others into the empty rows below.
+// There may be more than a poll can have: the server says so, and the rows let people take some out.
 function pasteLines(event, rows) {
   const lines = event.clipboardData.getData("text").split(LINES).map((line) => line.trim()).filter(Boolean);
   const input = event.target;
-  // More lines than there is room for would be lost without a word, so the browser pastes one line.
   let row = input.closest("li");
-  const below = [...rows.children].slice([...rows.children].indexOf(row) + 1);
-  const taken = below.filter((other) => other.querySelector("input").value).length;
-  const room = grower.dataset.most - rows.children.length + below.length - taken;
-  if (lines.length < 2 || lines.length - 1 > room) return;
+  if (lines.length < 2 || rows.children.length + lines.length > MAX_ROWS) return;
   event.preventDefault();
   input.setRangeText(lines.shift(), input.selectionStart, input.selectionEnd, "end");
   for (const line of lines) {
@@ -34,7 +37,7 @@ function pasteLines(event, rows) {
     } while (row.querySelector("input").value);
     row.querySelector("input").value = line;
   }
-  if (row === rows.lastElementChild) addRow(rows);
+  addEmptyRow(rows, row);
   row.querySelector("input").focus();
 }
 
@@ -42,7 +45,7 @@ if (grower) {
   const rows = grower.querySelector("ol");
   grower.querySelector("[name=more]").hidden = true;
   grower.addEventListener("input", (event) => {
-    if (event.target.value && event.target.closest("li") === rows.lastElementChild) addRow(rows);
+    if (event.target.value) addEmptyRow(rows, event.target.closest("li"));
   });
   grower.addEventListener("paste", (event) => {
     if (event.target.name === "choices") pasteLines(event, rows);

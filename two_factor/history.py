@@ -60,6 +60,7 @@ class EventQuerySet(models.QuerySet):
             user=None,
             at=TruncDay("at", tzinfo=UTC),
             address="",
+            number="",
             range_key="",
             seconds=None,
         )

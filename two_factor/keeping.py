@@ -13,7 +13,7 @@ from . import client, signals
 from .forms import ChangeForm, RecoveryForm
 from .history import Event
 from .mixins import TwoFactorMixin, redirect_to_two_factor, with_next
-from .models import Limited, TwoFactor
+from .models import Limited, TwoFactor, reserved_sends
 from .recovery import AlreadyRenewed, NotVerified, RecoveryCode
 from .steps import (
     VERIFICATION,
@@ -99,10 +99,9 @@ class RecoveryCodesView(TwoFactorMixin, StepMixin, TemplateView):
     template_name = "two_factor/recovery_codes.html"
 
     def get_context_data(self, **kwargs):
-        user = self.request.user
-        left = RecoveryCode.objects.unused().filter(user=user).count()
-        newest = RecoveryCode.objects.newest(user)
-        return super().get_context_data(left=left, newest=newest, **kwargs)
+        return super().get_context_data(
+            **RecoveryCode.objects.state_of(self.request.user), **kwargs
+        )
 
     def get_return_url(self):
         return with_next("two_factor:recovery_codes", self.next_url)
@@ -141,7 +140,7 @@ class ChangeView(TwoFactorMixin, PasswordStepMixin, StartMixin, PhonePageMixin, 
     def post(self, request, *args, **kwargs):
         # Counted before the password is looked at, as with codes.
         try:
-            self.two_factor.count_guess()
+            self.count_password()
         except Limited as limited:
             typed = {"number": request.POST.get("number", "")}
             return self.render_problem(limited, ChangeForm(request.user, initial=typed))
@@ -162,6 +161,7 @@ class LimitsView(TemplateView):
     def get_context_data(self, **kwargs):
         return super().get_context_data(
             settings=settings,
+            reserved=reserved_sends(),
             # Translators: between the times to wait: 30 seconds, then 60 seconds, then 3 minutes
             waits=_(", then ").join(map(in_words, settings.VERIFY_RESEND_WAITS)),
             lock=in_words(settings.VERIFY_LOCK_SECONDS),

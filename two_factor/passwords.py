@@ -6,6 +6,15 @@ import unicodedata
 MAX_PASSWORD_LENGTH = 1000
 # Nothing longer than this is normalized or hashed.
 MAX_TYPED_LENGTH = 20_000
+# Passwords of one account that is signed in, right or wrong, that are looked at in so many seconds.
+# Each costs a hash, which is the most expensive thing that a form can ask for.
+MAX_CHECKS = 60
+CHECKS_WINDOW_SECONDS = 10 * 60
+
+
+def check_limit(user) -> tuple:
+    """Return the limit of passwords that are looked at: name, value, most and seconds."""
+    return "password checked", user.pk, MAX_CHECKS, CHECKS_WINDOW_SECONDS
 
 
 def normalized(password: str) -> str:

@@ -54,6 +54,11 @@ def only_alnum(text: str) -> str:
     return "".join(char for char in text if char.isalnum())
 
 
+def works() -> models.Q:
+    """Return which codes work: those not used, and not bound to a key that is gone."""
+    return models.Q(used_at=None, key_name__in=["", key_name()])
+
+
 class NotVerified(Exception):
     """The number was removed or changed since this browser verified it."""
 
@@ -64,13 +69,16 @@ class AlreadyRenewed(Exception):
 
 class RecoveryCodeQuerySet(models.QuerySet):
     def unused(self):
-        """Return the codes that work: not used, and not bound to a key that is gone."""
-        return self.filter(used_at=None, key_name__in=["", key_name()])
+        return self.filter(works())
 
-    def newest(self, user) -> str:
-        """Return a name for the user's present set of codes; empty where there is none."""
-        pk = self.filter(user=user).aggregate(newest=models.Max("pk"))["newest"]
-        return "" if pk is None else str(pk)
+    def state_of(self, user) -> dict:
+        """Return how many of the user's codes are left, and the name of the present set of codes.
+
+        That name is empty where there is none.
+        """
+        left, newest = models.Count("pk", filter=works()), models.Max("pk")
+        state = self.filter(user=user).aggregate(left=left, newest=newest)
+        return state | {"newest": str(state["newest"] or "")}
 
     @transaction.atomic
     def renew(self, user, generation=None, newest: str | None = None) -> list[str]:
@@ -78,7 +86,8 @@ class RecoveryCodeQuerySet(models.QuerySet):
 
         With ``generation`` only while that is the generation of the user's verified number.
         Raises NotVerified otherwise: a reset, which voids the codes, must have the last word.
-        With ``newest`` only while that is what ``newest`` returns. Raises AlreadyRenewed otherwise.
+        With ``newest`` only while that is the name of the present set of codes. Raises
+        AlreadyRenewed otherwise.
         """
         if generation is not None:
             rows = user._meta.apps.get_model("two_factor", "TwoFactor").objects
@@ -87,7 +96,7 @@ class RecoveryCodeQuerySet(models.QuerySet):
                 raise NotVerified
         # One at a time: two clicks at once must not leave two sets of codes.
         get_user_model().objects.select_for_update(no_key=True).get(pk=user.pk)
-        if newest not in {None, self.newest(user)}:
+        if newest not in {None, self.state_of(user)["newest"]}:
             raise AlreadyRenewed
         self.filter(user=user).delete()
         codes = ["".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for _ in range(CODES)]

@@ -14,6 +14,7 @@ from django.forms import PasswordInput
 from django.forms.utils import ErrorDict
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect, resolve_url
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -33,7 +34,8 @@ from .mixins import (
     set_verified,
     with_next,
 )
-from .models import CODE_LENGTH, Limited, NotReleased, TwoFactor, Verification
+from .models import CODE_LENGTH, Limit, Limited, NotReleased, TwoFactor, Verification
+from .passwords import check_limit
 
 # The session's keys: the verification under way in this browser, the number to correct, the form
 # that was refused last, and the page to go to after the last step.
@@ -88,6 +90,24 @@ class StepMixin(SignedInMixin):
         if not hasattr(user, "two_factor"):
             user.two_factor, _ = TwoFactor.objects.get_or_create(user=user)
         return user.two_factor
+
+    @property
+    def own_verifications(self):
+        """The one that this browser began, if it is still there."""
+        pk = self.request.session.get(VERIFICATION)
+        return Verification.objects.filter(user=self.request.user, pk=pk)
+
+    @cached_property
+    def verification(self):
+        return self.own_verifications.live().first()
+
+    @property
+    def has_code_to_type(self) -> bool:
+        """Whether a code was sent that this browser may type: its page may have been left."""
+        verification = self.verification
+        if verification is None or verification.request_id is None:
+            return False
+        return verification.is_change == is_verified(self.request)
 
     def get_context_data(self, **kwargs):
         return super().get_context_data(next=self.next_url, **kwargs)
@@ -252,8 +272,15 @@ class FormPageMixin(StepMixin):
 class PasswordStepMixin(StepMixin):
     """A form that asks for the password: wrong ones count like wrong codes.
 
-    Its view counts a guess before the password is looked at.
+    Its view calls ``count_password`` before the password is looked at.
     """
+
+    def count_password(self):
+        """Count one more password typed, or raise Limited; a right one costs a hash, too."""
+        _limits, passed = Limit.objects.count_use([check_limit(self.request.user)])
+        if passed:
+            raise Limited(_("Too many tries."), passed[0].ends_at - timezone.now())
+        self.two_factor.count_guess()
 
     def form_invalid(self, form):
         if form.has_error("password", WRONG_PASSWORD):
@@ -283,6 +310,7 @@ class PhonePageMixin(FormPageMixin):
             seconds_to_next_send=two_factor.seconds_to_next_send if two_factor else 0,
             is_verified=is_verified(self.request),
             is_paused=client.is_paused(),
+            has_code_to_type=self.has_code_to_type,
             **kwargs,
         )
 
@@ -307,16 +335,6 @@ class CodePageMixin(FormPageMixin):
             return redirect(self.next_url)
         messages.info(self.request, _(EXPIRED))
         return self.to_phone_page()
-
-    @property
-    def own_verifications(self):
-        """The one that this browser began, if it is still there."""
-        pk = self.request.session.get(VERIFICATION)
-        return Verification.objects.filter(user=self.request.user, pk=pk)
-
-    @cached_property
-    def verification(self):
-        return self.own_verifications.live().first()
 
     def to_phone_page(self, problem="", **facts):
         """Go back to where the number was typed: for the verified that is another page."""

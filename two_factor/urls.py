@@ -17,4 +17,6 @@ urlpatterns = [
     path("change/", keeping.ChangeView.as_view(), name="change"),
     path("limits/", keeping.LimitsView.as_view(), name="limits"),
     path("webhook/", webhooks.webhook, name="webhook"),
+    # Vonage follows no redirect.
+    path("webhook", webhooks.webhook),
 ]

@@ -2,6 +2,7 @@ import math
 from datetime import UTC
 
 from django import template
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import Truncator
@@ -28,6 +29,12 @@ def teaser(poll) -> str:
     """Say what a poll is about, for search engines and previews of its link."""
     text = poll.description or " · ".join(choice.text for choice in poll.choices.all())
     return Truncator(" ".join(text.split())).chars(200)
+
+
+@register.simple_tag
+def is_open_to_authors() -> bool:
+    """Whether anyone may make polls. Pages are shared by readers, so this looks at no user."""
+    return settings.POLLS_PER_DAY > 0
 
 
 @register.simple_tag(takes_context=True)

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -45,6 +46,30 @@ def test_it_makes_a_draft_with_the_same_wording_and_options(verified, poll, user
     assert not made.ballots.exists()
     assert made.hidden_because == ""
     assert "This is a copy" in verified.get(response["Location"]).text
+
+
+def test_a_second_click_leads_to_the_same_copy(verified, poll, user, settings):
+    settings.POLLS_PER_DAY = 1
+    page = verified.get("/polls/mine/?show=closed").text
+    nonce = re.search(r'name="nonce" value="(\w+)"', page)[1]
+    path = reverse("polls:copy", args=[poll.pk])
+    first, second = (verified.post(path, {"nonce": nonce}) for _click in range(2))
+    made = Poll.objects.exclude(pk=poll.pk).get()
+    assert first["Location"] == second["Location"] == f"/polls/{made.pk}/edit/"
+
+
+def test_each_page_and_each_poll_has_its_copies(verified, poll, user):
+    other = PollFactory(author=user)
+    for pk, nonce in [(poll.pk, "a"), (poll.pk, "b"), (other.pk, "a"), (other.pk, "")]:
+        verified.post(reverse("polls:copy", args=[pk]), {"nonce": nonce})
+    assert Poll.objects.count() == 6
+
+
+def test_a_copy_in_the_trash_can_be_made_again(verified, poll):
+    for _click in range(2):
+        verified.post(reverse("polls:copy", args=[poll.pk]), {"nonce": "n"})
+        Poll.objects.exclude(pk=poll.pk).filter(trashed_at=None).first().trash()
+    assert Poll.objects.count() == 3
 
 
 def test_the_original_stays_as_it_was(verified, poll):

@@ -355,3 +355,14 @@ def test_the_counts_still_hold_after_a_typo_and_the_close(verified, poll):
     save(verified, poll, closes_at="2026-01-01T12:00")
     assert '"text":"Friday"' in snapshot(poll).body
     call_command("recount")
+
+
+def test_a_wording_is_fixed_so_often_and_no_more(verified, poll, monkeypatch):
+    monkeypatch.setattr("polls.forms.MAX_WORDINGS", 2)
+    for text in ["Frydaay", "Frydday", "Fryyday"]:
+        response = save(verified, poll, choices=[text, "Monday 5th"])
+    assert response.status_code == 200
+    assert "This wording was changed very often, so it stays as it is now." in response.text
+    assert poll.choices.first().text == "Frydday"
+    assert save(verified, poll, choices=["Fryday", "Monday 5th"]).status_code == 302
+    assert save(verified, poll, question="Shall we meet?").status_code == 302

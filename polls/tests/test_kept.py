@@ -415,13 +415,19 @@ def test_a_rule_that_another_process_tightens_counts_after_two_seconds(
 ):
     now = timezone.now()
     time_machine.move_to(now, tick=False)
-    assert "0 voters," in ada.get(poll.url("results")).text
+    assert "0 voters." in ada.get(poll.url("results")).text
     change_unseen(poll, results_for=rule)
     for step in range(1, 30):
         time_machine.move_to(now + timedelta(seconds=step * 0.1), tick=False)
         texts = [ada.get(poll.url("results")).text for _ in range(3)]
         if step >= 20:
-            assert not any("0 voters," in text for text in texts)
+            assert not any("0 voters." in text for text in texts)
+
+
+def trashed_long_ago(poll):
+    """Move the poll to the trash so that this process does not hear of it."""
+    change_unseen(poll, trashed_at=timezone.now() - timedelta(days=31))
+    return poll
 
 
 CHANGES = {
@@ -432,7 +438,7 @@ CHANGES = {
     "hide": lambda poll: hide(poll, "It is spam."),
     "delete": Poll.delete,
     "delete of many": lambda poll: Poll.objects.all().delete(),
-    "delete for good": Poll.delete_for_good,
+    "delete for good": lambda poll: trashed_long_ago(poll).delete_for_good(),
     "choice": lambda poll: poll.choices.first().delete(),
     "choices": lambda poll: poll.choices.filter(text="Tea").update(text="Mate"),
     "order of choices": lambda poll: Choice.objects.bulk_update(poll.choices.all(), ["position"]),

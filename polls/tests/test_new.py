@@ -7,8 +7,8 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from polls.authoring import MAX_TYPED_BYTES, TYPED
 from polls.models import Poll
+from polls.typed_forms import MAX_TYPED_BYTES, TYPED
 
 from . import people
 from .factories import PollFactory
@@ -448,6 +448,25 @@ def test_it_needs_its_token(verified):
 def test_everybody_finds_the_way(client):
     assert 'href="/polls/new/">Make a poll</a>' in client.get("/polls/").text
     assert "My polls" not in client.get("/polls/").text
+
+
+@pytest.mark.parametrize("browser", ["client", "signed_in", "verified"])
+def test_where_none_may_be_made_no_page_leads_there(request, settings, browser):
+    settings.POLLS_PER_DAY = 0
+    browser = request.getfixturevalue(browser)
+    closed = PollFactory(closes_at=timezone.now())
+    for path in ["/polls/", "/polls/?show=closed", f"/p/{closed.slug}/", "/terms/"]:
+        text = browser.get(path).text
+        assert "/polls/new/" not in text
+        assert "Make one" not in text
+
+
+def test_those_with_the_permission_find_the_way_from_their_own_polls(verified, user, settings):
+    settings.POLLS_PER_DAY = 0
+    user.user_permissions.add(Permission.objects.get(codename="add_poll"))
+    text = verified.get("/polls/").text
+    assert 'href="/polls/mine/">My polls</a>' in text
+    assert 'href="/polls/new/">Make a poll</a>' in verified.get("/polls/mine/").text
 
 
 def test_whoever_is_signed_in_finds_their_polls(signed_in):

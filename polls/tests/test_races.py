@@ -190,6 +190,12 @@ def test_many_clicks_on_publish_make_one_poll(verified):
     assert answers == [f"/p/{Poll.objects.get().slug}/"] * 6
 
 
+def test_many_clicks_on_copy_make_one_poll(verified, user):
+    copy = reverse("polls:copy", args=[PollFactory(author=user).pk])
+    in_parallel(6, lambda: browsers_of(verified).post(copy, {"nonce": "n" * 22}))
+    assert Poll.objects.count() == 2
+
+
 @pytest.mark.parametrize("name", ["close", "trash"])
 def test_an_act_at_once_happens_once(verified, user, name):
     poll = PollFactory(author=user)

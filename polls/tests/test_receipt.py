@@ -1,6 +1,7 @@
 import re
 from datetime import timedelta
 from random import Random
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -93,6 +94,8 @@ TYPED = {
     "in capitals": str.upper,
     "with blanks": lambda code: code.replace("-", "%20"),
     "in other groups": lambda code: "-".join(re.findall("..", code.replace("-", ""))),
+    "with dashes of a word processor": lambda code: quote(code.replace("-", "–")),
+    "with the full stop behind it": lambda code: f"{code}.",
     "with a zero, a one and an eight": lambda code: code.translate(str.maketrans("olb", "018")),
 }
 

@@ -217,7 +217,7 @@ def test_a_closed_poll_can_be_reported(poll):
 
 
 def test_the_form_asks_for_reason_and_words_alone():
-    assert list(ReportForm().fields) == ["reason", "words"]
+    assert list(ReportForm().fields) == ["reason", "words", "writer"]
 
 
 def test_line_ends_count_once_as_in_the_browser(poll):

@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -45,6 +46,15 @@ def vote(browser, poll, *choices, **fields):
 
 def checked(response, poll):
     return [c.text for c in poll.choices.all() if f'value="{c.pk}" checked' in response.text]
+
+
+def test_the_cursor_stays_at_what_was_picked(verified, poll):
+    seen = open_ballot(verified, poll)
+    Poll.objects.update(question="Keep the library!")
+    response = vote(verified, poll, poll.choices.all()[1], seen=seen)
+    pk = poll.choices.all()[1].pk
+    assert response.text.count("autofocus") == 1
+    assert f'value="{pk}" checked autofocus' in response.text
 
 
 CHANGES = {
@@ -141,6 +151,20 @@ def test_a_missing_one_is_accepted(verified, poll):
     assert vote(verified, poll, poll.choices.first()).status_code == 302
 
 
+@pytest.mark.parametrize("has_voted", [True, False])
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_who_voted_before_is_told_that_the_earlier_vote_counts(
+    verified, poll, has_voted, is_closed
+):
+    seen = open_ballot(verified, poll)
+    if has_voted:
+        vote(verified, poll, poll.choices.first(), seen=seen)
+    Poll.objects.update(question="Sell?", closes_at=timezone.now() if is_closed else None)
+    response = vote(verified, poll, poll.choices.last(), seen=seen)
+    assert response.status_code == 409
+    assert ("Your earlier vote still counts." in response.text) == has_voted
+
+
 def test_a_closed_poll_says_that_it_is_closed_whatever_changed(verified, poll):
     seen = open_ballot(verified, poll)
     Poll.objects.update(question="Sell?", closes_at=timezone.now())
@@ -165,7 +189,7 @@ def test_a_kept_page_leads_into_no_loop(verified, poll, monkeypatch):
     Poll.objects.update(author=None)
     seen = open_ballot(reader, poll)
     # Another process changes it, so this one does not hear of it.
-    Poll.objects.filter(pk=poll.pk).update(question="Sell the library?")
+    QuerySet(Poll).filter(pk=poll.pk).update(question="Sell the library?")
     assert open_ballot(reader, poll) == seen
     refused = vote(reader, poll, poll.choices.first(), seen=seen)
     assert "Sell the library?" in refused.text

@@ -1,15 +1,19 @@
 """What was typed into the form of a poll is never lost on the way to saving it."""
 
 import re
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import verify
-from polls import authoring
-from polls.models import Ballot, Poll
+from polls import authoring, typed_forms, views
+from polls.models import Ballot, Change, Poll, Report
+from two_factor.tests.factories import TwoFactorFactory
 
 from . import people
 from .factories import PollFactory
@@ -91,8 +95,8 @@ def test_another_page_shows_none_of_it(client, user, two_factor):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"description": "x" * authoring.MAX_TYPED_BYTES},
-        {"description": "猫" * (authoring.MAX_TYPED_BYTES // 3)},
+        {"description": "x" * typed_forms.MAX_TYPED_BYTES},
+        {"description": "猫" * (typed_forms.MAX_TYPED_BYTES // 3)},
         {"choices": ["x" * 1000] * 200},
     ],
     ids=["long", "wide", "many"],
@@ -100,7 +104,7 @@ def test_another_page_shows_none_of_it(client, user, two_factor):
 def test_no_more_is_kept_than_a_poll_can_hold(client, fields):
     response = client.post(NEW, typed(**fields))
     assert "We could not keep what you typed." in client.get(response["Location"]).text
-    assert authoring.TYPED not in client.session
+    assert typed_forms.TYPED not in client.session
 
 
 def test_the_longest_poll_is_kept(client, two_factor):
@@ -116,7 +120,7 @@ def test_nothing_typed_makes_no_session(client):
 
 
 def test_strangers_of_one_address_leave_so_much_an_hour(monkeypatch):
-    monkeypatch.setattr(authoring.TYPED_POLLS, "most", 3)
+    monkeypatch.setattr(typed_forms.TYPED_POLLS, "most", 3)
     for _visit in range(6):
         Client().post(NEW, typed(**FIELDS))
     assert Session.objects.count() == 3
@@ -124,7 +128,7 @@ def test_strangers_of_one_address_leave_so_much_an_hour(monkeypatch):
 
 def test_what_an_earlier_release_kept_is_left_alone(verified):
     session = verified.session
-    session[authoring.TYPED] = {NEW: "question=Tea%3F"}
+    session[typed_forms.TYPED] = {NEW: "question=Tea%3F"}
     session.save()
     assert verified.get(NEW).status_code == 200
 
@@ -220,6 +224,119 @@ def test_another_persons_poll_is_not_told(strict):
     assert "secret" not in response.text
 
 
+# --- Short forms about one poll ----------------------------------------------------------------
+
+OWN_PAGE = {"origin": "http://testserver"}
+
+
+def poll_to_reopen(user):
+    return PollFactory(author=user, closes_at=timezone.now() - timedelta(hours=1))
+
+
+SHORT = {
+    "report": (
+        lambda user: PollFactory(),
+        {"reason": "spam", "words": "It sells watches."},
+        ["It sells watches.</textarea>", 'value="spam"[^>]* checked'],
+    ),
+    "reopen": (
+        poll_to_reopen,
+        {"closes_at": "2126-07-01T12:00", "reason": "Ann was away."},
+        ['value="Ann was away."', 'value="2126-07-01T12:00"'],
+    ),
+}
+
+
+@pytest.fixture(params=SHORT)
+def short(request, user):
+    make, fields, shown = SHORT[request.param]
+    path = reverse(f"polls:{request.param}", args=[make(user).pk])
+    return SimpleNamespace(path=path, fields=fields, shown=shown)
+
+
+def shows(response, patterns):
+    return all(re.search(pattern, response.text) for pattern in patterns)
+
+
+def nothing_happened():
+    return not Report.objects.exists() and not Change.objects.exists()
+
+
+def test_a_short_form_with_an_old_token_is_shown_again_and_can_be_sent(strict, short):
+    stale = short.fields | {"csrfmiddlewaretoken": "x" * 64}
+    response = strict.post(short.path, stale, headers=OWN_PAGE)
+    assert response.status_code == 403
+    assert "Please send it again." in response.text
+    assert shows(response, short.shown)
+    assert nothing_happened()
+    token = hidden(response, "csrfmiddlewaretoken")
+    sent = strict.post(short.path, short.fields | {"csrfmiddlewaretoken": token})
+    assert sent.status_code == 302
+    assert not nothing_happened()
+
+
+def test_a_short_form_outlives_the_end_of_the_session(verified, two_factor, short):
+    writer = hidden(verified.get(short.path), "writer")
+    sign_out(verified)
+    response = verified.post(short.path, short.fields | {"writer": writer})
+    assert response["Location"] == f"/login/?next={short.path}"
+    enter(verified, two_factor)
+    assert shows(verified.get(short.path), short.shown)
+    assert verified.post(short.path, short.fields).status_code == 302
+    assert typed_forms.TYPED not in verified.session
+
+
+def test_a_short_form_is_for_nobody_else(verified, short):
+    writer = hidden(verified.get(short.path), "writer")
+    sign_out(verified)
+    verified.post(short.path, short.fields | {"writer": writer})
+    other = TwoFactorFactory(user__is_superuser=True, user__is_staff=True)
+    enter(verified, other)
+    response = verified.get(short.path)
+    assert response.status_code == 200
+    assert not shows(response, short.shown[:1])
+
+
+def test_a_short_form_of_before_signing_out_is_kept_on_the_way_back(strict, two_factor, short):
+    sign_out(strict)
+    stale = short.fields | {"csrfmiddlewaretoken": "x" * 64}
+    response = strict.post(short.path, stale, headers=OWN_PAGE)
+    assert response["Location"] == f"/login/?next={short.path}"
+    enter(strict, two_factor)
+    assert shows(strict.get(short.path), short.shown)
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example"}], ids=["none", "evil"])
+def test_a_short_form_that_no_page_of_ours_sent_is_not_shown(strict, short, headers):
+    stale = short.fields | {"csrfmiddlewaretoken": "x" * 64}
+    response = strict.post(short.path, stale, headers=headers)
+    assert response.status_code == 403
+    assert not shows(response, short.shown[:1])
+    assert not shows(strict.get(short.path), short.shown[:1])
+
+
+def test_an_old_token_opens_no_poll_by_guessing(strict, monkeypatch):
+    monkeypatch.setattr(views.FAILED_LOOKUPS, "most", 3)
+    poll = PollFactory(question="A secret?", is_listed=False)
+    path = reverse("polls:report", args=[poll.pk])
+    stale = {"reason": "spam", "csrfmiddlewaretoken": "x" * 64}
+    assert strict.post(path, stale, headers=OWN_PAGE).status_code == 404
+    for _guess in range(4):
+        strict.post(f"{path}?link=guessed", stale, headers=OWN_PAGE)
+    assert strict.post(f"{path}?link={poll.slug}", stale, headers=OWN_PAGE).status_code == 429
+
+
+def test_the_reason_of_a_reopening_too_many_is_kept(verified, user, monkeypatch):
+    monkeypatch.setattr(authoring, "MAX_CHANGES_PER_HOUR", 0)
+    poll = PollFactory(author=user)
+    Ballot.objects.cast(poll, "+12025550199", [poll.choices.first().pk])
+    Poll.objects.update(closes_at=timezone.now())
+    response = verified.post(reverse("polls:reopen", args=[poll.pk]), SHORT["reopen"][1])
+    assert response.status_code == 429
+    assert shows(response, SHORT["reopen"][2])
+    assert nothing_happened()
+
+
 # --- The same form twice -----------------------------------------------------------------------
 
 
@@ -242,6 +359,24 @@ def test_a_draft_that_is_sent_again_to_publish_it_is_published(verified):
     for button in [{}, {"publish": "1"}, {}]:
         verified.post(NEW, typed(**FIELDS, nonce="n" * 22, **button))
     assert not Poll.objects.get().is_draft
+
+
+def test_a_draft_whose_end_is_past_is_not_published_again(verified):
+    sent = typed(**FIELDS, nonce="n" * 22, closes_at="2126-01-01T00:00")
+    verified.post(NEW, sent)
+    past = timezone.now() - timedelta(minutes=1)
+    Poll.objects.update(opens_at=past - timedelta(hours=1), closes_at=past)
+    assert verified.post(NEW, sent | {"publish": "1"}).status_code == 302
+    assert [poll.is_open for poll in Poll.objects.order_by("pk")] == [False, True]
+
+
+def test_a_draft_that_was_edited_meanwhile_is_not_published_in_its_place(verified):
+    sent = typed(**FIELDS, nonce="n" * 22)
+    verified.post(NEW, sent)
+    Poll.objects.update(question="Edited?")
+    verified.post(NEW, sent | {"publish": "1"})
+    polls = [(poll.question, poll.is_draft) for poll in Poll.objects.order_by("pk")]
+    assert polls == [("Edited?", True), (FIELDS["question"], False)]
 
 
 def test_another_text_is_another_poll(verified):

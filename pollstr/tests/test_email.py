@@ -364,3 +364,10 @@ def test_another_site_cannot_change_it(user):
 
 def test_it_is_kept_out_of_caches(signed_in):
     assert "no-store" in signed_in.get(EMAIL)["Cache-Control"]
+
+
+def test_the_page_of_a_link_is_called_by_what_the_link_does(signed_in, user, mailoutbox):
+    ask(signed_in)
+    assert "<h1>Change the email address</h1>" in signed_in.get(link_in(mailoutbox.pop())).text
+    signed_in.post(reverse("account_email_link"))
+    assert "<h1>Confirm the email address</h1>" in signed_in.get(link_in(mailoutbox.pop())).text

@@ -111,6 +111,17 @@ def test_an_old_form_to_sign_in_with_goes_on_where_that_is_done(signed_in, path)
     assert foreign.status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/login/", "/register/"])
+@pytest.mark.parametrize(("name", "is_done"), [(" ADA", True), ("grace", False), ("ada2", False)])
+def test_an_old_form_to_sign_another_person_in_is_not_ignored(signed_in, path, name, is_done):
+    signed_in.handler.enforce_csrf_checks = True
+    signed_in.get("/account/")
+    sent = {"csrfmiddlewaretoken": "x" * 64, "next": "/polls/mine/", "username": name}
+    response = signed_in.post(path, sent)
+    assert response.status_code == (302 if is_done else 403)
+    assert is_done or "we did not act on it" in response.text
+
+
 @pytest.mark.parametrize("name", ["confirm", "create", "resend", "call", "recover"])
 def test_an_old_form_for_a_code_goes_on_where_that_is_done(verified, name):
     verified.handler.enforce_csrf_checks = True

@@ -56,6 +56,21 @@ def test_where_two_names_differ_in_case_only_each_is_found_by_its_own():
     assert find_user("ADA") is None
 
 
+@pytest.mark.parametrize("name", ["\0", "ada\0", "\0ada"])
+def test_a_nul_in_a_name_reaches_no_query(client, user, name):
+    asked = []
+
+    def note(execute, sql, params, many, context):
+        asked.extend(params or [])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        response = client.post(reverse("login"), {"username": name, "password": "wrong"})
+    assert response.status_code == 200
+    # PostgreSQL refuses such a query.
+    assert not [value for value in asked if "\0" in str(value)]
+
+
 def test_a_name_that_nobody_has_costs_as_many_queries(django_assert_num_queries):
     register("grace")
     for name in ["grace", "GRACE", "nobody"]:
@@ -114,6 +129,12 @@ INVISIBLE = [
     "\u200b", "\u200e", "\u2060", "\ufeff", "\u00ad", "\ufe0f", "\u115f", "\u3164", "\u202e",
     "\u00a0", "\u3000", "\u2800", "\x7f", "\U000e0041",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["ada@localhost", "ada@[10.0.0.1]", "ada@[IPv6:::1]", "ada@x"])
+def test_no_address_leads_into_our_own_network(user, address):
+    assert register(email=address).status_code == 200
+    assert not User.objects.filter(username="grace").exists()
 
 
 @pytest.mark.parametrize("blank", INVISIBLE, ids=lambda c: f"U+{ord(c):04X}")

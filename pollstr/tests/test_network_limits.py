@@ -5,8 +5,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from polls.authoring import TYPED_POLLS
 from polls.listing import SEARCHES
+from polls.typed_forms import TYPED_POLLS
 from polls.views import FAILED_LOOKUPS
 from pollstr import accounts, password_reset
 from pollstr.accounts import MOST_FAILED_SIGN_INS, MOST_SIGN_INS, SIGN_IN_WINDOW

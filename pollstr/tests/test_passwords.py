@@ -273,3 +273,28 @@ def test_a_password_set_by_mail_stands_in_for_no_phone(user, two_factor, mailout
 def test_a_password_set_by_mail_ends_other_sessions(verified, user, mailoutbox):
     set_password_by_mail(mailoutbox)
     assert not get_user(verified).is_authenticated
+
+
+def right(name):
+    """Return a form with the right password, most of them refused for another reason."""
+    return {
+        "password_change": {"old_password": OLD, "new_password1": "x", "new_password2": "y"},
+        "account_email": {"password": OLD, "email": "junk"},
+        "account_sign_out_others": {"password": OLD},
+        "two_factor:change": {"password": OLD, "number": "junk"},
+    }[name]
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    "name", ["password_change", "account_email", "account_sign_out_others", "two_factor:change"]
+)
+def test_right_passwords_are_hashed_within_bounds_only(verified, monkeypatch, name):
+    monkeypatch.setattr("two_factor.passwords.MAX_CHECKS", 3)
+    for _ in range(3):
+        assert verified.post(reverse(name), right(name)).status_code in {200, 302}
+    monkeypatch.setattr("django.contrib.auth.models.User.check_password", pytest.fail)
+    response = verified.post(reverse(name), right(name))
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) > 0
+    assert "Too many tries." in response.text

@@ -186,6 +186,15 @@ def test_the_poll_is_found_again_after_a_forgotten_password(user, mailoutbox):
     assert 'href="/login/?next=%2Fpolls%2F1%2F%3Fchoice%3D3"' in complete.text
 
 
+def test_a_link_leads_to_no_page_of_an_earlier_link(user, mailoutbox):
+    ask(next="/polls/1/")
+    ask()
+    earlier, latest = (links_in(sent)["ada"] for sent in mailoutbox)
+    browser = Client()
+    browser.get(earlier)
+    assert set_password(latest, browser)["Location"] == reverse("password_reset_complete")
+
+
 @pytest.mark.parametrize("next", ["https://evil.example/", "//evil.example", "/logout/", "x"])
 def test_the_link_leads_to_no_other_site(user, mailoutbox, next):
     ask(next=next)

@@ -345,6 +345,8 @@ def test_names_cannot_be_probed_without_limit(user, monkeypatch):
     response = register("ada")
     assert (response.status_code, response["Retry-After"]) == (429, "3600")
     assert "already exists" not in response.text
+    assert "Too many tries." in response.text
+    assert "Too many accounts" not in response.text
 
 
 def test_where_no_code_goes_out_some_may_register_still(settings):

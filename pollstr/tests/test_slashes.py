@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-@pytest.mark.parametrize("path", ["/login", "/2fa/webhook", "/polls/1/vote", "/logout?next=/x"])
+@pytest.mark.parametrize("path", ["/login", "/2fa/create", "/polls/1/vote", "/logout?next=/x"])
 def test_a_form_is_sent_on_with_its_method(client, settings, debug, method, path):
     settings.DEBUG = debug
     response = getattr(client, method)(path)

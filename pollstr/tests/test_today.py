@@ -190,6 +190,13 @@ def test_it_tells_when_the_codes_left_are_kept_for_verified_numbers(owner, setti
     assert ("kept for people whose number is verified already" in response.text) == (left > 0)
 
 
+def test_large_numbers_are_grouped(owner, settings):
+    settings.VERIFY_SENDS_PER_DAY = 5000
+    text = owner.get(URL).text
+    assert "of 5,000" in text
+    assert "1,000 of these are kept" in text
+
+
 @pytest.mark.parametrize(
     ("name", "label"),
     [
@@ -204,7 +211,7 @@ def test_it_tells_when_the_codes_left_are_kept_for_verified_numbers(owner, setti
         ("reset by address", "wishes for a new password from one address in an hour"),
         ("mail by address", "links to confirm an email address from one address in an hour"),
         ("email to", "links to confirm one mailbox in an hour"),
-        ("typed polls", "polls typed by people who were not signed in"),
+        ("typed polls", "polls and reports typed by people who were not signed in"),
         ("poll changes", "changes of polls with votes by one account in an hour"),
         ("reports", "reports by one account in a day"),
     ],

@@ -67,6 +67,12 @@ def test_the_code_goes_to_the_new_number(verified, vonage):
     assert {step["to"] for step in vonage.bodies[0]["workflow"]} == {NEW.removeprefix("+")}
 
 
+def test_who_left_the_page_of_the_code_finds_the_way_back(changing, vonage):
+    assert 'href="/2fa/verify/?next=%2Faccount%2F"' in page(
+        changing.get(URL, {"next": "/account/"})
+    )
+
+
 def test_until_its_code_is_right_nothing_changes(changing, vonage, user):
     vonage.check(400)
     confirm(changing)

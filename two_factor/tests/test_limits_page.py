@@ -48,3 +48,14 @@ def test_it_says_what_a_recovery_code_does_and_what_counts(client):
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_it_can_only_be_read(client, db, method):
     assert getattr(client, method)(URL).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("a_day", "kept"), [(5000, "1000 of the codes of a day are kept"), (4, "")]
+)
+@pytest.mark.django_db
+def test_it_tells_of_the_codes_kept_for_verified_numbers(client, settings, a_day, kept):
+    settings.VERIFY_SENDS_PER_DAY = a_day
+    text = page(client.get(URL))
+    assert kept in text
+    assert ("verified their number before" in text) == bool(kept)

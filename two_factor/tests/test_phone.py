@@ -102,3 +102,29 @@ def test_a_proven_number_cannot_be_used_while_voting_is_paused(signed_in, two_fa
 
 def test_who_is_verified_already_votes_on_while_it_is_paused(verified):
     assert "Your phone is verified" in page(verified.get(URL))
+
+
+def link_to_code(response) -> bool:
+    return 'href="/2fa/verify/?next=%2Fpolls%2F1%2F"' in page(response)
+
+
+def test_a_code_under_way_can_still_be_typed(awaiting_code):
+    response = awaiting_code.get(URL, {"next": "/polls/1/"})
+    assert "A code is already on its way to you." in page(response)
+    assert link_to_code(response)
+
+
+def test_without_a_code_it_leads_to_no_page_for_one(signed_in, awaiting_code, second_browser):
+    assert not link_to_code(second_browser.get(URL, {"next": "/polls/1/"}))
+    signed_in.post(reverse("two_factor:cancel"))
+    assert not link_to_code(signed_in.get(URL, {"next": "/polls/1/"}))
+
+
+def test_a_code_that_expired_is_not_asked_for(awaiting_code, clock):
+    clock.shift(3600)
+    assert not link_to_code(awaiting_code.get(URL, {"next": "/polls/1/"}))
+
+
+def test_a_code_that_was_never_sent_is_not_asked_for(signed_in, awaiting_code):
+    Verification.objects.update(request_id=None, state=Verification.State.UNCLEAR)
+    assert not link_to_code(signed_in.get(URL, {"next": "/polls/1/"}))

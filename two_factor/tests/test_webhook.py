@@ -83,16 +83,22 @@ def signed(body: bytes, **changed) -> str:
     return f"Bearer {jwt.api_jws.encode(payload, SECRET, headers={'typ': 'JWT'})}"
 
 
-def post(body: bytes, authorization=None):
+def post(body: bytes, authorization=None, url=URL):
     # A browser of its own: without cookies, and as strict about CSRF as the site is.
     headers = {} if authorization is None else {"Authorization": authorization}
     vonage = Client(enforce_csrf_checks=True)
-    return vonage.post(URL, body, content_type="application/json", headers=headers)
+    return vonage.post(url, body, content_type="application/json", headers=headers)
 
 
 def tell(news, **changed):
     body = as_bytes(news)
     return post(body, signed(body, **changed))
+
+
+def test_an_address_without_its_slash_is_no_redirect(awaiting_code):
+    body = as_bytes(event())
+    assert post(body, signed(body), url=URL.rstrip("/")).status_code == 204
+    assert post(body, url=URL.rstrip("/")).status_code == 401
 
 
 def delivery_of(browser) -> str:

@@ -207,11 +207,23 @@ def test_pasted_lines_are_choices(new_page):
     assert Poll.objects.get().choices.count() == 7
 
 
-def test_more_lines_than_there_is_room_for_are_not_cut(new_page):
-    lines = "\n".join(f"No. {number}" for number in range(51))
-    paste(new_page.get_by_label("Choice 1"), lines)
+def test_more_lines_than_a_poll_has_choices_are_kept_and_refused(new_page):
+    write(new_page, "Which one?", "", "Kept")
+    paste(new_page.get_by_label("Choice 1"), "\n".join(f"No. {number}" for number in range(50)))
+    expect(choices(new_page)).to_have_count(51)
+    press(new_page, "Publish")
+    expect(new_page.get_by_text("These are 51 choices; 50 is the most.")).to_be_visible()
+    expect(choices(new_page)).to_have_count(51)
+    new_page.get_by_label("Choice 51").fill("")
+    press(new_page, "Publish")
+    expect(new_page.get_by_role("status").first).to_contain_text("Your poll is published")
+    assert Poll.objects.get().choices.count() == 50
+
+
+def test_a_text_of_hundreds_of_lines_is_pasted_as_one(new_page):
+    paste(new_page.get_by_label("Choice 1"), "\n".join(map(str, range(300))))
     expect(choices(new_page)).to_have_count(4)
-    assert "No. 50" in new_page.get_by_label("Choice 1").input_value()
+    assert "298 299" in new_page.get_by_label("Choice 1").input_value()
     paste(new_page.get_by_label("Choice 2"), "A word")
     expect(new_page.get_by_label("Choice 2")).to_have_value("A word")
 
