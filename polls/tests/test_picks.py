@@ -130,7 +130,7 @@ def test_what_is_no_id_is_not_kept(client, poll, values):
 
 
 def test_what_is_kept_is_small(client, poll, coffee):
-    vote(client, poll, *["1" * 19] * 900, seen="x" * 10_000)
+    vote(client, poll, *["1" * 19] * 390, seen="x" * 10_000)
     assert len(str(client.session[PICKS])) < 1500
 
 
