@@ -13,8 +13,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.generic import FormView, TemplateView, View
 from django.views.generic.base import TemplateResponseMixin
 from django.views.generic.detail import SingleObjectMixin
@@ -44,22 +43,22 @@ MAX_CHANGES_PER_HOUR = 30
 MORE_ROWS = {"more": 5, "line": 0}
 NOT_CONTENT = {"csrfmiddlewaretoken", "publish", *MORE_ROWS}
 
-NEEDS = _lazy(
+NEEDS = gettext_lazy(
     "To make a poll, sign in or register, then verify your phone number with a code. You come "
     "back to the form afterwards."
 )
-NEEDS_RIGHT = _lazy(
+NEEDS_RIGHT = gettext_lazy(
     "On this site only people chosen by the site team make polls. If you are one of them, sign in."
 )
-NO_RIGHT = _lazy(
+NO_RIGHT = gettext_lazy(
     "On this site only people chosen by the site team make polls. If you should be one of them, "
     "ask the site team."
 )
-CONFLICT = _lazy(
+CONFLICT = gettext_lazy(
     "This poll was changed after you opened this page, in another tab or by someone else. Nothing "
     "was saved now. What you typed is below. Save again to put it in place of this:"
 )
-NO_END = _lazy("It has no end: it stays open until you close it.")
+NO_END = gettext_lazy("It has no end: it stays open until you close it.")
 
 
 def can_make_polls(user) -> bool:
