@@ -424,6 +424,11 @@ def test_a_rule_that_another_process_tightens_counts_after_two_seconds(
             assert not any("0 voters." in text for text in texts)
 
 
+def delete_for_good(poll):
+    change_unseen(poll, trashed_at=timezone.now() - timedelta(days=31))
+    assert poll.delete_for_good() is not None
+
+
 CHANGES = {
     "save": Poll.save,
     "update": lambda poll: Poll.objects.update(question="Water?"),
@@ -432,7 +437,7 @@ CHANGES = {
     "hide": lambda poll: hide(poll, "It is spam."),
     "delete": Poll.delete,
     "delete of many": lambda poll: Poll.objects.all().delete(),
-    "delete for good": Poll.delete_for_good,
+    "delete for good": delete_for_good,
     "choice": lambda poll: poll.choices.first().delete(),
     "choices": lambda poll: poll.choices.filter(text="Tea").update(text="Mate"),
     "order of choices": lambda poll: Choice.objects.bulk_update(poll.choices.all(), ["position"]),
