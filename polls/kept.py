@@ -25,6 +25,8 @@ from django.template.defaultfilters import truncatechars
 from django.utils.html import escape
 from django.utils.text import compress_string
 
+from pollstr.site_url import site_url
+
 from .models import Choice, Poll, may_view_all, polls_updated
 from .shared_copy import ProcessStore, SharedCopy, forget_now_and_on_commit
 
@@ -106,10 +108,12 @@ class KeptMixin:
         audience = self.audience()
         if audience is None or len(get_messages(request)):
             return None
-        host = request.scheme, request.get_host()
+        # The links in a page begin with this. The Host header itself has thousands of ports, which
+        # would crowd other pages out.
+        site = site_url(request)
         path = request.get_full_path()
         language = request.LANGUAGE_CODE
-        return host, path, request.user.is_authenticated, audience, language
+        return site, path, request.user.is_authenticated, audience, language
 
     def not_before(self) -> float:
         """Return the moment (seconds since 1970) before which no page for this reader was made."""

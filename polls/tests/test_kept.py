@@ -311,6 +311,14 @@ def test_hosts_have_pages_of_their_own(client, poll, settings):
     assert "testserver" not in client.get(url, headers={"host": "polls.example.com"}).text
 
 
+def test_ports_that_strangers_make_up_add_no_pages(client, poll, settings):
+    settings.SITE_URL = "https://polls.example.com"
+    settings.ALLOWED_HOSTS = ["polls.example.com"]
+    for port in range(8000, 8020):
+        client.get(LIST, headers={"host": f"polls.example.com:{port}"})
+    assert len(kept_pages()) == 1
+
+
 def test_the_strangers_list_is_sent_compressed_to_those_who_take_it(client, poll):
     for _ in range(2):
         response = client.get(LIST, headers={"accept-encoding": "gzip, br"})
