@@ -228,6 +228,8 @@ class BallotManager(models.Manager):
 
     def cast_between(self, poll, begin, end) -> int:
         """Count the ballots last cast or changed from ``begin`` on, and before ``end`` if given."""
+        # SQLite's clock has milliseconds: a ballot may seem cast just before the poll was reopened.
+        begin = begin.replace(microsecond=begin.microsecond // 1000 * 1000)
         cast = self.filter(poll=poll, cast_at__gte=begin)
         return (cast.filter(cast_at__lt=end) if end else cast).count()
 

@@ -177,6 +177,20 @@ def test_after_a_reopening_it_takes_20_ballots_more(client, poll, kind, changed,
     assert ("ballots." in client.get(poll.url("results")).text) is is_shared
 
 
+def test_ballots_of_the_millisecond_of_the_reopening_count(client, poll):
+    cast(poll, *[[0]] * 25)
+    close(poll)
+    reopen(poll)
+    at = timezone.now().replace(microsecond=123_456)
+    Change.objects.update(at=at)
+    for n in range(20):
+        Ballot.objects.cast(poll, f"+1202555{100 + n:04}", [poll.choices.last().pk])
+    before = list(Ballot.objects.order_by("pk").values_list("pk", flat=True)[:25])
+    Ballot.objects.exclude(pk__in=before).update(cast_at=at.replace(microsecond=123_000))
+    close(poll)
+    assert get(client, poll, "json").status_code == 200
+
+
 def test_each_reopening_takes_20_of_its_own(client, poll):
     cast(poll, *[[0]] * 25)
     for numbers in [range(100, 120), range(200, 203)]:
