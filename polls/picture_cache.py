@@ -7,11 +7,13 @@ sessions, or grow a Redis without end.
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Event, Lock
 
 MAX_BYTES = 8_000_000
-# One thread draws, the others wait for their turn: a few of a worker's eight.
+# One thread draws, those with other pictures wait for their turn: a few of a worker's eight.
 MAX_DRAWING = 4
+# Seconds that others wait for a picture which is being drawn already.
+MAX_WAIT = 3
 # Seconds of drawing: as many at once after a while without, then this share of one processor.
 MAX_CREDIT, CREDIT_PER_SECOND = 5.0, 0.25
 
@@ -64,6 +66,8 @@ class DrawingBudget:
 
 pictures, budget = PictureCache(), DrawingBudget()
 drawing, places = Lock(), BoundedSemaphore(MAX_DRAWING)
+# What is being drawn, by key. An event is set when its picture is there or will not come.
+begun: dict[str, Event] = {}
 
 
 def clear():
@@ -76,6 +80,27 @@ def picture(key: str, draw: Callable[[], bytes]) -> bytes:
     found = pictures.get(key)
     if found is not None:
         return found
+    own = Event()
+    other = begun.setdefault(key, own)
+    if other is not own:
+        return picture_of_another(key, other)
+    try:
+        return draw_in_turn(key, draw)
+    finally:
+        del begun[key]
+        own.set()
+
+
+def picture_of_another(key: str, is_drawn: Event) -> bytes:
+    """Wait for a picture that another thread draws: many ask for one poll's at the same moment."""
+    is_drawn.wait(MAX_WAIT)
+    found = pictures.get(key)
+    if found is None:
+        raise Busy
+    return found
+
+
+def draw_in_turn(key: str, draw: Callable[[], bytes]) -> bytes:
     if not places.acquire(blocking=False):
         raise Busy
     try:

@@ -145,6 +145,33 @@ def test_no_more_than_a_few_wait_while_one_is_drawn():
     assert picture_cache.picture("another", draw) == b"picture"
 
 
+def test_all_who_ask_for_one_picture_at_once_get_it():
+    is_drawn, drawn = Event(), []
+
+    def draw():
+        assert is_drawn.wait(10)
+        drawn.append(1)
+        return b"picture"
+
+    number = 3 * picture_cache.MAX_DRAWING
+    with ThreadPoolExecutor(number) as pool:
+        asked = [pool.submit(picture_cache.picture, "one", draw) for _ in range(number)]
+        while not all(each.running() for each in asked):
+            sleep(0.01)
+        sleep(0.1)
+        is_drawn.set()
+        assert {each.result() for each in asked} == {b"picture"}
+    assert drawn == [1]
+    assert not picture_cache.begun
+
+
+def test_who_waits_for_a_picture_that_does_not_come_is_told(monkeypatch):
+    monkeypatch.setattr(picture_cache, "MAX_WAIT", 0.01)
+    monkeypatch.setitem(picture_cache.begun, "one", Event())
+    with pytest.raises(picture_cache.Busy):
+        picture_cache.picture("one", lambda: b"picture")
+
+
 def test_drawing_takes_a_share_of_one_processor_at_most():
     now = [1000.0]
     clock = SimpleNamespace(monotonic=lambda: now[0])
