@@ -23,6 +23,7 @@ os.environ.update(DJANGO_SETTINGS_MODULE="pollstr.settings", DEBUG="True", REDIS
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.contrib.sessions.models import Session  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import reverse  # noqa: E402
@@ -31,6 +32,7 @@ from conftest import verify  # noqa: E402
 from polls import watching  # noqa: E402
 from polls.models import Ballot, Poll  # noqa: E402
 from polls.tests.factories import PollFactory  # noqa: E402
+from pollstr.sessions import hashed  # noqa: E402
 from two_factor.tests.factories import TwoFactorFactory  # noqa: E402
 
 from .provider import deployed, served  # noqa: E402
@@ -115,11 +117,19 @@ def make_polls():
     return poll, two_factor
 
 
-def session_of(two_factor, backend) -> dict:
+def session_of(two_factor, backend="pollstr.backends.UserBackend") -> dict:
     client = Client()
     client.force_login(two_factor.user, backend)
     verify(client, two_factor)
     return {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
+
+
+def session_of_bare(two_factor) -> dict:
+    """Return a session that is signed in on the bare page, where keys are not hashed."""
+    headers = session_of(two_factor, "django.contrib.auth.backends.ModelBackend")
+    key = headers["Cookie"].partition("=")[2]
+    assert Session.objects.filter(pk=hashed(key)).update(session_key=key)
+    return headers
 
 
 def watcher_of(site, poll) -> dict:
@@ -148,9 +158,9 @@ class Browser:
 
 
 def compare_pages(site, bare, poll, two_factor, watcher):
-    voter = session_of(two_factor, "pollstr.backends.UserBackend")
+    voter = session_of(two_factor)
     a, b = "A: bare page, anonymous", "B: bare page, signed in"
-    signed_in = session_of(two_factor, "django.contrib.auth.backends.ModelBackend")
+    signed_in = session_of_bare(two_factor)
     pages = {
         a: (bare, "/", {}, 200),
         b: (bare, "/", signed_in, 200),

@@ -18,7 +18,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from .pages import TwoFactorFactory, ask, make_polls, parents, session_of
+from .pages import TwoFactorFactory, ask, make_polls, parents, session_of, session_of_bare
 from .provider import deployed, served
 from .report import table
 from .voters import Person
@@ -47,8 +47,8 @@ def main():
 def memory(env, cwd):
     """Return the rows of memory, after pages of each kind and a code asked for."""
     poll, voter = make_polls()
-    owners = session_of(voter, "pollstr.backends.UserBackend")
-    theirs = session_of(voter, "django.contrib.auth.backends.ModelBackend")
+    owners = session_of(voter)
+    theirs = session_of_bare(voter)
     with (
         served("pollstr.wsgi", env | PRELOAD, cwd, "/polls/") as (site, site_process),
         served("bench.bare", env, cwd, "/") as (bare, bare_process),
